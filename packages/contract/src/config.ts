@@ -1,0 +1,184 @@
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+import { HearthError, parseWith } from './errors.ts';
+
+const cidrSchema = z
+  .string()
+  .refine(
+    (text) => ipaddr.IPv4.isValidCIDRFourPartDecimal(text),
+    'expected an IPv4 network such as 192.168.100.0/24',
+  );
+const nameSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,10}$/, 'expected 1 to 11 of a-z, 0-9 and -, a letter first');
+const sizeSchema = (cpus: number, memMiB: number, minMemMiB: number, diskMiB: number) =>
+  z
+    .strictObject({
+      cpus: z.int().min(1).max(64).default(cpus),
+      memMiB: z.int().default(memMiB),
+      minMemMiB: z.int().min(256).default(minMemMiB),
+      diskMiB: z.int().min(512).default(diskMiB),
+    })
+    .prefault({});
+
+/** The whole configuration; unknown keys stop the start, with their name. */
+export const configSchema = z.strictObject({
+  /** Names the network namespace, the state folder and all that is made; two Hearths differ in it. */
+  name: nameSchema.default('hearth'),
+  /** Database, journal, disks, consoles. Default: /var/lib/hearth/<name>. */
+  stateDir: z.string().startsWith('/').optional(),
+  /** Sockets and pid files. Default: /run/hearth/<name>. */
+  runDir: z.string().startsWith('/').optional(),
+  /** Images and layers, shared by all Hearths of the machine. */
+  imageStore: z.string().startsWith('/').default('/var/cache/hearth'),
+  controller: z
+    .strictObject({
+      /** Loopback unless told otherwise. */
+      address: z.ipv4().default('127.0.0.1'),
+      port: z.int().min(1).max(65535).default(4000),
+      /** How the outside reaches the controller, for links; default http://<address>:<port>. */
+      publicUrl: z.url().optional(),
+      /** The ordinary user that the controller becomes. */
+      user: z.string().default('hearth'),
+      maxVmsPerUser: z.int().min(1).default(10),
+      /** Days for which a deleted VM stays readable, its console with it. */
+      retentionDays: z.int().min(1).default(14),
+      rateLimit: z
+        .strictObject({ max: z.int().min(1).default(1000), windowMinutes: z.int().min(1).default(15) })
+        .prefault({}),
+    })
+    .prefault({}),
+  network: z
+    .strictObject({
+      /** The VMs' network: first address the bridge, the rest for VMs. */
+      subnet: cidrSchema.default('192.168.100.0/24'),
+      /** Two addresses between host and namespace: host first. */
+      transitSubnet: cidrSchema.default('192.168.99.0/30'),
+      /** nat: VMs reach the internet; host: only the host reaches the VMs; none: nothing joins namespace and host. */
+      uplink: z.enum(['nat', 'host', 'none']).default('nat'),
+      /** Private addresses that VMs may reach all the same, such as a model gateway in your own network: `10.0.0.5:8080`. */
+      allow: z
+        .array(z.string().regex(/^(\d{1,3}\.){3}\d{1,3}:\d{1,5}$/, 'expected ADDRESS:PORT'))
+        .default([]),
+      /** DNS servers for the VMs; the host's own where empty. */
+      dnsServers: z.array(z.ipv4()).default([]),
+    })
+    .prefault({}),
+  vms: z
+    .strictObject({
+      cli: sizeSchema(2, 2048, 2048, 16_384),
+      browser: sizeSchema(2, 4096, 4096, 16_384),
+      /** Memory that stays with the host. */
+      reserveMemMiB: z.int().min(0).default(1024),
+      /** Boots under way at once; further ones queue. */
+      maxConcurrentBoots: z.int().min(1).default(3),
+      /** Time from admission to ready on a machine with KVM; multiplied under emulation. */
+      readyTimeoutMs: z.int().min(1000).default(30_000),
+      /** The user that VMMs run as. */
+      vmmUser: z.string().default('hearth-vmm'),
+      /** auto: KVM where a probe boot works, else emulation. */
+      accelerator: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+});
+
+type ParsedConfig = z.infer<typeof configSchema>;
+/** The configuration with its paths filled in. */
+export type Config = Omit<ParsedConfig, 'stateDir' | 'runDir'> & { stateDir: string; runDir: string };
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** Environment variables that override a key; any other HEARTH_… name stops the start. */
+export const configEnvironment: Readonly<Record<string, string>> = {
+  HEARTH_NAME: 'name',
+  HEARTH_STATE_DIR: 'stateDir',
+  HEARTH_RUN_DIR: 'runDir',
+  HEARTH_IMAGE_STORE: 'imageStore',
+  HEARTH_ADDRESS: 'controller.address',
+  HEARTH_PORT: 'controller.port',
+  HEARTH_PUBLIC_URL: 'controller.publicUrl',
+  HEARTH_SUBNET: 'network.subnet',
+  HEARTH_TRANSIT_SUBNET: 'network.transitSubnet',
+  HEARTH_UPLINK: 'network.uplink',
+  HEARTH_LOG_LEVEL: 'log.level',
+};
+/** Read by the command line, no keys of the configuration. */
+const clientEnvironment = new Set([
+  'HEARTH_CONFIG',
+  'HEARTH_URL',
+  'HEARTH_TOKEN',
+  'HEARTH_TEST_IMAGE',
+  'HEARTH_NODE',
+]);
+
+type Json = Record<string, unknown>;
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * Checks a configuration: the file's content (or {}) with the environment laid over it.
+ * Throws HearthError config_invalid or network_conflict naming each wrong key.
+ */
+export function parseConfig(
+  file: unknown,
+  environment: Readonly<Record<string, string | undefined>>,
+): Config {
+  const merged = isObject(file) ? structuredClone(file) : file;
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith('HEARTH_') || value === undefined || clientEnvironment.has(variable)) continue;
+    const path = configEnvironment[variable];
+    if (path === undefined) {
+      throw new HearthError('config_invalid', `the environment variable ${variable} is not known`, {
+        issues: [{ path: variable, message: 'is not known' }],
+      });
+    }
+    if (isObject(merged)) setPath(merged, path.split('.'), /^\d+$/.test(value) ? Number(value) : value);
+  }
+  const parsed = parseWith(configSchema, merged, 'config_invalid', 'configuration');
+  const config: Config = {
+    ...parsed,
+    stateDir: parsed.stateDir ?? `/var/lib/hearth/${parsed.name}`,
+    runDir: parsed.runDir ?? `/run/hearth/${parsed.name}`,
+  };
+  checkConsistency(config);
+  return config;
+}
+
+function setPath(target: Json, path: string[], value: unknown): void {
+  const [key, ...rest] = path;
+  if (key === undefined) return;
+  if (rest.length === 0) {
+    target[key] = value;
+    return;
+  }
+  const next = target[key];
+  const child: Json = isObject(next) ? next : {};
+  target[key] = child;
+  setPath(child, rest, value);
+}
+
+function checkConsistency({ network, vms }: Config): void {
+  const fail = (path: string, message: string): never => {
+    throw new HearthError('config_invalid', `${path}: ${message}`, { issues: [{ path, message }] });
+  };
+  const [address, bits] = ipaddr.IPv4.parseCIDR(network.subnet);
+  const base = ipaddr.IPv4.networkAddressFromCIDR(network.subnet);
+  if (address.toString() !== base.toString())
+    fail(
+      'network.subnet',
+      `${network.subnet} is not a network address; did you mean ${base.toString()}/${bits}?`,
+    );
+  if (bits < 16 || bits > 29) fail('network.subnet', 'must be from /16 to /29');
+  const [transit, transitBits] = ipaddr.IPv4.parseCIDR(network.transitSubnet);
+  if (transitBits > 30) fail('network.transitSubnet', 'must be /30 or larger');
+  if (
+    transit.match(ipaddr.IPv4.parseCIDR(network.subnet)) ||
+    address.match(ipaddr.IPv4.parseCIDR(network.transitSubnet))
+  ) {
+    fail('network.transitSubnet', 'overlaps network.subnet');
+  }
+  for (const kind of ['cli', 'browser'] as const) {
+    if (vms[kind].memMiB < vms[kind].minMemMiB)
+      fail(`vms.${kind}.memMiB`, `is below vms.${kind}.minMemMiB (${vms[kind].minMemMiB})`);
+  }
+}

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { vmIdSchema } from './ids.ts';
+import { vmKindSchema } from './vm.ts';
+
+/**
+ * The control channel: a byte stream between host and guest that needs no network (virtio-serial port under QEMU,
+ * vsock under Firecracker). JSON lines both ways. The guest speaks first; after a reconnect either side may begin
+ * with the rest of a broken line, which the other drops up to the next newline.
+ */
+export const CONTROL_PORT_NAME = 'hearth.control.0';
+/** vsock port that carries the control channel under Firecracker. */
+export const CONTROL_VSOCK_PORT = 1024;
+/** TCP port of the agent in every VM. */
+export const AGENT_PORT = 8080;
+/** Printed on the serial console by initramfs and agent: `hearth-phase: <name>`. */
+export const CONSOLE_PHASE_PREFIX = 'hearth-phase: ';
+
+export const guestAddressSchema = z.object({
+  interface: z.string(),
+  mac: z.string(),
+  /** null while DHCP has given none. */
+  ip: z.ipv4().nullable(),
+  prefixLength: z.number().int().min(0).max(32).nullable(),
+  gateway: z.ipv4().nullable(),
+});
+export type GuestAddress = z.infer<typeof guestAddressSchema>;
+
+export const serviceStates = ['starting', 'running', 'failed'] as const;
+/** State of one service in the guest, proven by its own protocol, not by its process. */
+export const serviceStateSchema = z.object({
+  name: z.enum(['agent', 'display', 'desktop', 'browser']),
+  state: z.enum(serviceStates),
+  /** Evidence: what the probe saw. */
+  detail: z.string(),
+});
+export type ServiceState = z.infer<typeof serviceStateSchema>;
+
+/** What only this VM has; given by the host before the agent serves anybody. */
+export const guestIdentitySchema = z.object({
+  vmId: vmIdSchema,
+  kind: vmKindSchema,
+  hostname: z.string().regex(/^[a-z0-9-]{1,63}$/),
+  /** 32 hex digits, as in /etc/machine-id. */
+  machineId: z.string().regex(/^[0-9a-f]{32}$/),
+});
+export type GuestIdentity = z.infer<typeof guestIdentitySchema>;
+
+/** Guest to host. */
+export const guestMessageSchema = z.discriminatedUnion('type', [
+  /** First line after every (re)connect. */
+  z.object({
+    type: z.literal('hello'),
+    agentVersion: z.string(),
+    /** /proc/sys/kernel/random/boot_id */
+    bootId: z.string(),
+    /** Seconds since the guest's kernel started. */
+    uptimeSeconds: z.number(),
+  }),
+  /** The agent serves HTTP with the token, and has an address; sent again on every change of an address. */
+  z.object({ type: z.literal('address'), address: guestAddressSchema }),
+  /** A service changed its state. `ready` of a VM needs all services of its kind running. */
+  z.object({ type: z.literal('services'), services: z.array(serviceStateSchema) }),
+  /** The answer to a request of the host. */
+  z.object({
+    type: z.literal('reply'),
+    id: z.number().int(),
+    ok: z.boolean(),
+    error: z.string().optional(),
+    data: z.unknown().optional(),
+  }),
+]);
+export type GuestMessage = z.infer<typeof guestMessageSchema>;
+
+/** Host to guest; each is answered by a `reply` with its id. */
+export const hostMessageSchema = z.discriminatedUnion('type', [
+  /** Identity and the token of this boot; the agent answers only callers that have it. Sent after every `hello`. */
+  z.object({
+    type: z.literal('configure'),
+    id: z.number().int(),
+    identity: guestIdentitySchema,
+    token: z.string().min(32),
+    /** Wall clock of the host in epoch milliseconds, sent last: it ages in transit. */
+    hostTimeMs: z.number(),
+  }),
+  /** Asks for the guest's own view: data is {@link guestReportSchema}. */
+  z.object({ type: z.literal('report'), id: z.number().int() }),
+  /** Orderly power off; the VMM's exit follows. */
+  z.object({ type: z.literal('shutdown'), id: z.number().int() }),
+]);
+export type HostMessage = z.infer<typeof hostMessageSchema>;
+
+/** The guest's own view of itself, asked over the control channel and so without the network. */
+export const guestReportSchema = z.object({
+  hostname: z.string(),
+  machineId: z.string(),
+  bootId: z.string(),
+  addresses: z.array(guestAddressSchema),
+  services: z.array(serviceStateSchema),
+  failedUnits: z.array(z.string()),
+  memAvailableMiB: z.number(),
+  timeMs: z.number(),
+});
+export type GuestReport = z.infer<typeof guestReportSchema>;
+
+/** GET /health of the agent. Without the token: 401 and a problem; before `configure`: 503. */
+export const agentHealthSchema = z.object({
+  status: z.enum(['ok', 'degraded']),
+  version: z.string(),
+  uptimeSeconds: z.number(),
+  vmId: vmIdSchema,
+  services: z.array(serviceStateSchema),
+});
+export type AgentHealth = z.infer<typeof agentHealthSchema>;

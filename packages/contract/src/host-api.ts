@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { failureSchema } from './errors.ts';
+import { imageIdSchema, vmIdSchema } from './ids.ts';
+import { phaseMarkSchema, vmKindSchema, vmSizeSchema } from './vm.ts';
+
+/**
+ * API of the host daemon over its unix socket:
+ *   GET    /v1/health                         hostHealthSchema
+ *   GET    /v1/capacity                       hostCapacitySchema
+ *   GET    /v1/vms                            { vms: HostVm[] }
+ *   GET    /v1/vms/:id                        HostVm
+ *   PUT    /v1/vms/:id                        hostCreateVmSchema → 202 HostVm (idempotent by id; the boot goes on by itself)
+ *   DELETE /v1/vms/:id                        200 HostVm in state `gone`, once nothing is left; 200 for an unknown id as well
+ *   GET    /v1/events                         NDJSON of HostEvent: first one `vm` for each VM, then every change, `beat` at least every 10 s
+ *   GET    /v1/vms/:id/console?follow&timestamps   text/plain, also after the VM is gone
+ *   POST   /v1/vms/:id/exec …/stdin …/signal, GET/PUT /v1/vms/:id/files   passed to the agent as they are (see exec.ts)
+ * The header `x-request-id` is taken over into logs.
+ */
+export const hostVmStates = ['creating', 'booting', 'ready', 'failed', 'deleting', 'gone'] as const;
+export const hostVmStateSchema = z.enum(hostVmStates);
+export type HostVmState = z.infer<typeof hostVmStateSchema>;
+
+export const hostCreateVmSchema = z.strictObject({
+  kind: vmKindSchema,
+  ...vmSizeSchema.shape,
+  /** When the user asked for it (epoch ms): the zero of the timeline. */
+  requestedAtMs: z.number(),
+  requestId: z.string(),
+});
+export type HostCreateVm = z.infer<typeof hostCreateVmSchema>;
+
+/** A line of the address book: the one truth of the network. */
+export const addressSchema = z.object({
+  ip: z.ipv4(),
+  /** Derived from the address, see address-book. */
+  mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
+  tap: z.string().max(15),
+  hostname: z.string(),
+  machineId: z.string(),
+});
+export type Address = z.infer<typeof addressSchema>;
+
+export const hostVmSchema = z.object({
+  id: vmIdSchema,
+  kind: vmKindSchema,
+  state: hostVmStateSchema,
+  ...vmSizeSchema.shape,
+  imageId: imageIdSchema.nullable(),
+  address: addressSchema.nullable(),
+  phases: z.array(phaseMarkSchema),
+  failure: failureSchema.nullable(),
+  /** Counts every change. */
+  version: z.number().int().nonnegative(),
+});
+export type HostVm = z.infer<typeof hostVmSchema>;
+
+export const hostEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('vm'), vm: hostVmSchema }),
+  z.object({ type: z.literal('beat') }),
+]);
+export type HostEvent = z.infer<typeof hostEventSchema>;
+
+/** One real check. */
+export const checkSchema = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
+export type Check = z.infer<typeof checkSchema>;
+
+export const hostHealthSchema = z.object({
+  status: z.enum(['ok', 'degraded']),
+  version: z.string(),
+  uptimeSeconds: z.number(),
+  /** bridge, dnsmasq, firewall, disk, image, vmm. */
+  checks: z.array(checkSchema),
+});
+export type HostHealth = z.infer<typeof hostHealthSchema>;
+
+export const hostCapacitySchema = z.object({
+  cpus: z.number().int(),
+  memMiB: z.number().int(),
+  /** Memory of the machine less the reserve and all VMs. */
+  memFreeMiB: z.number().int(),
+  diskFreeMiB: z.number().int(),
+  addressesFree: z.number().int(),
+  accelerator: z.enum(['kvm', 'tcg', 'unknown']),
+});
+export type HostCapacity = z.infer<typeof hostCapacitySchema>;

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+
+/** Crockford-like lower-case alphabet without look-alikes (i, l, o, u). */
+export const ID_ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+
+const idPattern = (prefix: string): RegExp => new RegExp(`^${prefix}-[${ID_ALPHABET}]{12}$`);
+
+export const vmIdSchema = z.string().regex(idPattern('vm'), 'expected vm- and 12 characters').brand<'VmId'>();
+export const userIdSchema = z
+  .string()
+  .regex(idPattern('usr'), 'expected usr- and 12 characters')
+  .brand<'UserId'>();
+export const tokenIdSchema = z
+  .string()
+  .regex(idPattern('tok'), 'expected tok- and 12 characters')
+  .brand<'TokenId'>();
+export const execIdSchema = z
+  .string()
+  .regex(idPattern('ex'), 'expected ex- and 12 characters')
+  .brand<'ExecId'>();
+/** Correlation id: taken from the client's `x-request-id` where it is well formed, else made. */
+export const requestIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_.-]{8,64}$/)
+  .brand<'RequestId'>();
+export const imageIdSchema = z
+  .string()
+  .regex(/^img-[0-9a-f]{12}$/, 'expected img- and 12 hex digits')
+  .brand<'ImageId'>();
+
+export type VmId = z.infer<typeof vmIdSchema>;
+export type UserId = z.infer<typeof userIdSchema>;
+export type TokenId = z.infer<typeof tokenIdSchema>;
+export type ExecId = z.infer<typeof execIdSchema>;
+export type RequestId = z.infer<typeof requestIdSchema>;
+export type ImageId = z.infer<typeof imageIdSchema>;
+
+export type IdPrefix = 'vm' | 'usr' | 'tok' | 'ex' | 'req';
+
+/**
+ * 60 random bits behind a prefix.
+ * @param randomBytes source of randomness, an argument so that tests are repeatable
+ */
+export function makeId(prefix: IdPrefix, randomBytes: (size: number) => Uint8Array): string {
+  let text = '';
+  for (const byte of randomBytes(12)) text += ID_ALPHABET.charAt(byte % ID_ALPHABET.length);
+  return `${prefix}-${text}`;
+}

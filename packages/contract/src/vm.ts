@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { failureSchema } from './errors.ts';
+import { imageIdSchema, userIdSchema, vmIdSchema } from './ids.ts';
+
+export const vmKinds = ['browser', 'cli'] as const;
+export const vmKindSchema = z.enum(vmKinds);
+export type VmKind = z.infer<typeof vmKindSchema>;
+
+/**
+ * requested: recorded, not yet handed to the host; starting: the host makes it; ready: proven to answer;
+ * failed: it did not become ready or died, with its cause; deleting; deleted: nothing of it is left but its record and console.
+ */
+export const vmStates = ['requested', 'starting', 'ready', 'failed', 'deleting', 'deleted'] as const;
+export const vmStateSchema = z.enum(vmStates);
+export type VmState = z.infer<typeof vmStateSchema>;
+
+/** Phases of a boot in the order in which they normally end. */
+export const bootPhases = [
+  'admitted',
+  'disk',
+  'tap',
+  'vmm',
+  'kernel',
+  'init',
+  'network',
+  'agent',
+  'ready',
+] as const;
+export const bootPhaseSchema = z.enum(bootPhases);
+export type BootPhase = z.infer<typeof bootPhaseSchema>;
+
+/** One phase that was reached. */
+export const phaseMarkSchema = z.object({
+  phase: bootPhaseSchema,
+  /** Milliseconds since the VM was requested (host clock, monotonic within one host). */
+  atMs: z.number().nonnegative(),
+});
+export type PhaseMark = z.infer<typeof phaseMarkSchema>;
+
+export const timelineSchema = z.object({
+  /** When the VM was requested. */
+  startedAt: z.iso.datetime(),
+  phases: z.array(phaseMarkSchema),
+});
+export type Timeline = z.infer<typeof timelineSchema>;
+
+export const vmSizeSchema = z.object({
+  cpus: z.number().int().positive(),
+  /** Guest memory in MiB. */
+  memMiB: z.number().int().positive(),
+  /** Virtual size of the private disk in MiB; it is sparse. */
+  diskMiB: z.number().int().positive(),
+});
+export type VmSize = z.infer<typeof vmSizeSchema>;
+
+/** What the API shows of a VM. */
+export const vmSchema = z.object({
+  id: vmIdSchema,
+  userId: userIdSchema,
+  kind: vmKindSchema,
+  state: vmStateSchema,
+  /** Counts every change; two views with the same version are the same. */
+  version: z.number().int().nonnegative(),
+  ...vmSizeSchema.shape,
+  /** IPv4 address booked for the VM; null before it has one and after it is deleted. */
+  ip: z.ipv4().nullable(),
+  imageId: imageIdSchema.nullable(),
+  createdAt: z.iso.datetime(),
+  readyAt: z.iso.datetime().nullable(),
+  deletedAt: z.iso.datetime().nullable(),
+  timeline: timelineSchema,
+  /** Why it failed; null unless it did. */
+  failure: failureSchema.nullable(),
+});
+export type Vm = z.infer<typeof vmSchema>;
+
+/** Body of POST /api/vms. What is left out takes the kind's default. */
+export const createVmSchema = z.strictObject({
+  kind: vmKindSchema,
+  cpus: vmSizeSchema.shape.cpus.optional(),
+  memMiB: vmSizeSchema.shape.memMiB.optional(),
+  diskMiB: vmSizeSchema.shape.diskMiB.optional(),
+  /** For an administrator: whose VM it is to be. */
+  userId: userIdSchema.optional(),
+});
+export type CreateVm = z.infer<typeof createVmSchema>;
