@@ -339,6 +339,27 @@ export const errorTable = {
     layer: 'host',
     hint: 'Install what `detail` names, or let `hearth up --yes` do it.',
   },
+  controller_unreachable: {
+    status: 503,
+    title: 'Hearth does not answer',
+    retryable: true,
+    layer: 'controller',
+    hint: 'Start it with `hearth up`; see what runs with `hearth status`.',
+  },
+  api_key_missing: {
+    status: 401,
+    title: 'There is no API key for this tool',
+    retryable: false,
+    layer: 'provider',
+    hint: 'Give one with --api-key-file FILE or in the environment variable that `detail` names.',
+  },
+  needs_login: {
+    status: 401,
+    title: 'The tool is not signed in',
+    retryable: false,
+    layer: 'provider',
+    hint: 'Check the API key and the base URL; a key is never kept by Hearth, so give it with each run.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorTable;
