@@ -276,6 +276,13 @@ export const errorTable = {
     layer: 'agent',
     hint: 'Read the console and the timeline of the VM.',
   },
+  agent_not_configured: {
+    status: 503,
+    title: 'The agent in the VM has not got its identity yet',
+    retryable: true,
+    layer: 'agent',
+    hint: 'Wait until the VM is `ready`; the host gives the identity over the control channel.',
+  },
   agent_version_mismatch: {
     status: 500,
     title: 'The agent in the image is not the one the manifest names',
