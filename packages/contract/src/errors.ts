@@ -178,6 +178,13 @@ export const errorTable = {
     layer: 'controller',
     hint: 'Create another with `hearth vm create`.',
   },
+  vm_lost: {
+    status: 500,
+    title: 'The host lost the VM',
+    retryable: false,
+    layer: 'host',
+    hint: 'Create another with `hearth vm create`; the log of the host daemon tells what happened to it.',
+  },
   image_missing: {
     status: 503,
     title: 'There is no gated image',
