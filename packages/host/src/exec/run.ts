@@ -73,7 +73,7 @@ export async function run(
     const { stdout, stderr, exitCode } = error;
     if (exitCode !== undefined && okCodes.includes(exitCode))
       return { stdout: String(stdout), stderr: String(stderr), exitCode };
-    const words = `${String(stderr ?? '')}`.trim() || `${String(stdout ?? '')}`.trim() || error.shortMessage;
+    const words = outputText(error.stderr) || outputText(error.stdout) || error.shortMessage;
     const full = words.includes('No space left on device');
     const ended = error.timedOut
       ? `did not end within ${timeoutMs} ms`
@@ -101,4 +101,9 @@ function forEachLine(stream: NodeJS.ReadableStream | null, onLine: (line: string
 
 function lastLines(text: string): string {
   return text.split('\n').slice(-8).join('\n').slice(-1500);
+}
+
+/** execa leaves an output undefined where the program could not be started. */
+function outputText(output: unknown): string {
+  return typeof output === 'string' ? output.trim() : '';
 }

@@ -1,0 +1,153 @@
+import { PassThrough, Readable } from 'node:stream';
+import {
+  encodeLine,
+  HearthError,
+  hostCreateVmSchema,
+  parseWith,
+  vmIdSchema,
+  type HostCapacity,
+  type HostEvent,
+  type HostHealth,
+  type VmId,
+} from '@hearth/contract';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
+import { readConsole, type ConsoleFiles } from '../console/console-capture.ts';
+import type { AgentClient } from '../guest-link/agent-client.ts';
+import type { VmHost } from '../vms/vm-host.ts';
+import { answerProblems } from './problems.ts';
+
+export interface HostServerDeps {
+  vms: VmHost;
+  agents: AgentClient;
+  health: () => Promise<HostHealth>;
+  capacity: () => Promise<HostCapacity>;
+  consoleFiles: (id: VmId) => Promise<ConsoleFiles>;
+  /** Throws forbidden where the caller's user may not talk to the daemon. */
+  checkPeer: (request: FastifyRequest) => void;
+  logger: FastifyBaseLogger;
+}
+
+const BEAT_MS = 5000;
+
+/** The host daemon's API, as contract/host-api.ts lists it. */
+export function createHostServer({
+  vms,
+  agents,
+  health,
+  capacity,
+  consoleFiles,
+  checkPeer,
+  logger,
+}: HostServerDeps): FastifyInstance {
+  const app = fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    requestIdHeader: 'x-request-id',
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+  });
+  answerProblems(app);
+  app.addHook('onRequest', (request, _reply, done) => {
+    checkPeer(request);
+    done();
+  });
+  // Bodies for the agent pass through as bytes.
+  app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
+
+  const idOf = (request: FastifyRequest): VmId =>
+    parseWith(vmIdSchema, (request.params as { id?: unknown }).id, 'bad_request', 'VM id');
+
+  app.get('/v1/health', () => health());
+  app.get('/v1/capacity', () => capacity());
+  app.get('/v1/vms', () => ({ vms: vms.list() }));
+  app.get('/v1/vms/:id', (request) => vms.get(idOf(request)));
+  app.put('/v1/vms/:id', (request, reply) => {
+    const vm = vms.create(idOf(request), parseWith(hostCreateVmSchema, request.body, 'bad_request', 'VM'));
+    return reply.code(202).send(vm);
+  });
+  app.delete('/v1/vms/:id', async (request) => {
+    const id = idOf(request);
+    await vms.destroy(id);
+    return { id, state: 'gone' };
+  });
+
+  app.get('/v1/events', (_request, reply) => {
+    const stream = new PassThrough();
+    const send = (event: HostEvent): void => {
+      stream.write(encodeLine(event));
+    };
+    for (const vm of vms.list()) send({ type: 'vm', vm });
+    send({ type: 'beat' });
+    const stop = vms.onChange((vm) => send({ type: 'vm', vm }));
+    const timer = setInterval(() => send({ type: 'beat' }), BEAT_MS);
+    stream.on('close', () => {
+      stop();
+      clearInterval(timer);
+    });
+    return reply.type('application/x-ndjson').send(stream);
+  });
+
+  app.get('/v1/vms/:id/console', async (request, reply) => {
+    const id = idOf(request);
+    const { follow, timestamps } = request.query as { follow?: string; timestamps?: string };
+    const files = await consoleFiles(id);
+    const ended = new AbortController();
+    reply.raw.on('close', () => ended.abort());
+    const text = readConsole(files, {
+      follow: follow === 'true',
+      timestamps: timestamps === 'true',
+      isOver: () => !vms.isLive(id),
+      signal: ended.signal,
+    });
+    return reply.type('text/plain; charset=utf-8').send(Readable.from(text));
+  });
+
+  const forward = (route: { method: 'GET' | 'POST' | 'PUT'; url: string }): void => {
+    app.route({
+      ...route,
+      handler: async (request, reply) => forwardToAgent(request, reply, idOf(request), { vms, agents }),
+    });
+  };
+  forward({ method: 'POST', url: '/v1/vms/:id/exec' });
+  forward({ method: 'PUT', url: '/v1/vms/:id/exec/:execId/stdin' });
+  forward({ method: 'POST', url: '/v1/vms/:id/exec/:execId/signal' });
+  forward({ method: 'GET', url: '/v1/vms/:id/files' });
+  forward({ method: 'PUT', url: '/v1/vms/:id/files' });
+  return app;
+}
+
+/** The agent has the same paths without the VM's prefix. The caller's going away goes on to the agent (F45). */
+async function forwardToAgent(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  id: VmId,
+  { vms, agents }: Pick<HostServerDeps, 'vms' | 'agents'>,
+): Promise<FastifyReply> {
+  const endpoint = vms.endpoint(id);
+  const gone = new AbortController();
+  reply.raw.on('close', () => {
+    if (!reply.raw.writableFinished) gone.abort(new HearthError('aborted', 'the caller went away'));
+  });
+  const { body } = request;
+  const contentType = request.headers['content-type'];
+  const answer = await agents.forward(endpoint, {
+    method: request.method as 'GET' | 'POST' | 'PUT',
+    path: request.url.slice(`/v1/vms/${id}`.length),
+    requestId: request.id,
+    signal: gone.signal,
+    ...(body === undefined || body === null
+      ? {}
+      : { body: body instanceof Readable ? body : JSON.stringify(body) }),
+    ...(contentType === undefined ? {} : { contentType }),
+  });
+  const type = answer.headers['content-type'];
+  if (type !== undefined) void reply.type(String(type));
+  const length = answer.headers['content-length'];
+  if (length !== undefined) void reply.header('content-length', length);
+  return reply.code(answer.statusCode).send(answer.body);
+}

@@ -1,0 +1,113 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import {
+  asHearthError,
+  HearthError,
+  startProgress,
+  toProblem,
+  type Config,
+  type Log,
+} from '@hearth/contract';
+import pino from 'pino';
+import { z } from 'zod';
+import { inheritedEnvironment, readConfig } from './config.ts';
+import { identifyProcess, isAlive } from './exec/process-identity.ts';
+import { run } from './exec/run.ts';
+import { openHost } from './host.ts';
+import { prepareNamespace } from './network/namespace.ts';
+import { userIds } from './peer/users.ts';
+
+/**
+ * The host daemon: `node main.ts [--config FILE]`, as root. It prepares the namespace of this Hearth from outside,
+ * then becomes the same program inside it (nsenter, same pid). Logs JSON lines to standard output; a start that fails
+ * ends with a line of level `fatal` holding the problem, and exit code 1.
+ */
+const { values } = parseArgs({
+  options: { config: { type: 'string' }, inside: { type: 'boolean', default: false } },
+});
+
+const logger = pino({
+  base: { part: 'host' },
+  formatters: { level: (level) => ({ level }) },
+  timestamp: pino.stdTimeFunctions.isoTime,
+});
+const log: Log = (message, fields) => logger.info(fields ?? {}, message);
+const PREPARE_TIMEOUT_MS = 60_000;
+
+async function enterNamespace(config: Config): Promise<void> {
+  if (process.getuid?.() !== 0)
+    throw new HearthError('requirement_missing', 'the host daemon must be started by root');
+  await refuseSecond(config);
+  await mkdir(config.runDir, { recursive: true, mode: 0o755 });
+  await prepareNamespace(
+    config,
+    run,
+    startProgress({ what: 'preparing the namespace', timeoutMs: PREPARE_TIMEOUT_MS, log }),
+  );
+  const args = [
+    'nsenter',
+    `--net=/run/netns/${config.name}`,
+    process.execPath,
+    ...process.execArgv,
+    import.meta.filename,
+    '--inside',
+  ];
+  if (values.config !== undefined) args.push('--config', values.config);
+  // Replaces this process: same pid, and `ip netns exec` would hide /sys/fs/cgroup.
+  process.execve?.('/usr/bin/nsenter', args, inheritedEnvironment());
+}
+
+const pidPathOf = (config: Config): string => join(config.runDir, 'host.pid');
+
+async function refuseSecond(config: Config): Promise<void> {
+  const text = await readFile(pidPathOf(config), 'utf8').catch(() => 'null');
+  const identity = z
+    .object({ pid: z.number(), startTicks: z.number() })
+    .nullable()
+    .catch(null)
+    .parse(JSON.parse(text || 'null'));
+  if (identity !== null && identity.pid !== process.pid && (await isAlive(identity))) {
+    throw new HearthError(
+      'already_running',
+      `the host daemon of '${config.name}' runs as process ${identity.pid}`,
+    );
+  }
+}
+
+async function serve(config: Config): Promise<void> {
+  logger.level = config.log.level;
+  const identity = await identifyProcess(process.pid);
+  await writeFile(pidPathOf(config), JSON.stringify(identity));
+  const caller = await userIds(config.controller.user);
+  const host = await openHost({ config, log, logger, callerUids: [caller.uid], callerGid: caller.gid });
+  log('host daemon is up', { socket: host.socketPath, vms: host.vms.list().length });
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) return;
+    stopping = true;
+    log('host daemon stops; VMs go on', { signal });
+    void host.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        reportFatal(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+function reportFatal(error: unknown): void {
+  const problem = toProblem(asHearthError(error));
+  logger.fatal({ problem, err: error }, problem.detail);
+}
+
+try {
+  const config = await readConfig(values.config);
+  await (values.inside ? serve(config) : enterNamespace(config));
+} catch (error) {
+  reportFatal(error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,159 @@
+import { closeSync, openSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
+import { HearthError, pause, startProgress, type Progress } from '@hearth/contract';
+import { startDetached } from '../../exec/daemon.ts';
+import {
+  identifyProcess,
+  isAlive,
+  signalProcess,
+  type ProcessIdentity,
+} from '../../exec/process-identity.ts';
+import type { CgroupTree } from '../cgroup.ts';
+import type { RunningVmm, Vmm, VmmSpec } from '../vmm.ts';
+import { qemuArguments, TRANSLATION_CACHE_MIB, type QemuMachine } from './command-line.ts';
+import { QmpClient, tryConnect } from './qmp.ts';
+
+/** Memory that QEMU needs beside the guest's and its translation cache. */
+const OVERHEAD_MIB = 256;
+const MONITOR_TIMEOUT_MS = 20_000;
+const QUIT_TIMEOUT_MS = 2000;
+
+export interface QemuOptions {
+  machine: QemuMachine;
+  cgroups: CgroupTree;
+  binary?: string;
+}
+
+export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: QemuOptions): Vmm {
+  return {
+    name: 'qemu',
+    snapshots: null,
+    start: async (spec, progress, onSpawned) => {
+      const group = await cgroups.create(spec.vmId, {
+        memMiB: spec.memMiB + TRANSLATION_CACHE_MIB + OVERHEAD_MIB,
+        cpus: spec.cpus + 0.5,
+      });
+      const [command, ...args] = [...group.wrapper, binary, ...qemuArguments(spec, machine)] as [
+        string,
+        ...string[],
+      ];
+      // A descriptor for the child only; a synchronous open of a local file is short.
+      const log = openSync(spec.logPath, 'a', 0o600);
+      let pid: number | undefined;
+      try {
+        const child = startDetached(command, args, { output: log });
+        pid = child.pid;
+        // The failure to start is seen below as a missing pid; without a listener it would end the daemon.
+        child.on('error', (error) => progress.log('QEMU could not be started', { error: error.message }));
+      } finally {
+        closeSync(log);
+      }
+      const identity = pid === undefined ? null : await identifyProcess(pid);
+      if (identity === null)
+        throw new HearthError(
+          'vmm_failed',
+          `${binary} could not be started: ${await lastWords(spec.logPath)}`,
+        );
+      onSpawned(identity);
+      return attach(spec, identity, progress, cgroups);
+    },
+    adopt: async (spec, recorded, progress) => {
+      const identity = recorded ?? (await readPidFile(spec.pidPath));
+      if (identity === null || !(await isAlive(identity))) return null;
+      return attach(spec, identity, progress, cgroups);
+    },
+  };
+}
+
+/** QEMU writes its pid itself, so a daemon that died between starting it and recording it still finds it. */
+async function readPidFile(path: string): Promise<ProcessIdentity | null> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const pid = Number.parseInt(text, 10);
+  if (!Number.isInteger(pid) || pid <= 1) return null;
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return commandLine.includes(path) ? identifyProcess(pid) : null;
+}
+
+async function attach(
+  spec: VmmSpec,
+  identity: ProcessIdentity,
+  progress: Progress,
+  cgroups: CgroupTree,
+): Promise<RunningVmm> {
+  let qmp: QmpClient;
+  try {
+    qmp = await QmpClient.connect(
+      spec.monitorSocketPath,
+      () => isAlive(identity),
+      progress.child('QEMU monitor', MONITOR_TIMEOUT_MS),
+    );
+  } catch (error) {
+    await endProcess(identity);
+    await cgroups.remove(spec.vmId);
+    if (error instanceof HearthError && error.code !== 'vmm_failed') throw error;
+    throw new HearthError('vmm_failed', `QEMU did not start: ${await lastWords(spec.logPath)}`, {
+      cause: error,
+    });
+  }
+  const hold = { released: false };
+  const exited = (async () => {
+    await qmp.closed;
+    // Its monitor closed: it is about to be gone, or hangs and is ended.
+    if (!hold.released) await endProcess(identity);
+    return lastWords(spec.logPath);
+  })();
+  const openControl = async (within: Progress): Promise<Duplex> => {
+    for (;;) {
+      const socket = await tryConnect(spec.controlSocketPath);
+      if (socket !== null) return socket;
+      if (!(await isAlive(identity)))
+        throw new HearthError('vmm_failed', `QEMU ended: ${await lastWords(spec.logPath)}`);
+      await pause(20, within.signal);
+    }
+  };
+  return {
+    process: identity,
+    exited,
+    pause: async (within) => {
+      await qmp.execute('stop', {}, within);
+    },
+    resume: async (within) => {
+      await qmp.execute('cont', {}, within);
+    },
+    openControl,
+    kill: async () => {
+      const quitting = startProgress({ what: 'QEMU quit', timeoutMs: QUIT_TIMEOUT_MS });
+      // A QEMU that does not take the command, or is stopped, is ended by signal right after.
+      await qmp
+        .execute('quit', {}, quitting)
+        .catch((error: unknown) => progress.log('QEMU did not take quit', { error: String(error) }));
+      await endProcess(identity);
+      qmp.close();
+      await cgroups.remove(spec.vmId);
+      await Promise.all(
+        [spec.monitorSocketPath, spec.controlSocketPath, spec.pidPath].map((path) =>
+          rm(path, { force: true }),
+        ),
+      );
+    },
+    release: () => {
+      hold.released = true;
+      qmp.close();
+    },
+  };
+}
+
+/** Waits shortly for a process that is ending, then kills it; returns once it is confirmed dead. */
+async function endProcess(identity: ProcessIdentity): Promise<void> {
+  const deadline = startProgress({ what: `end of process ${identity.pid}`, timeoutMs: 30_000 });
+  for (let tries = 0; await isAlive(identity); tries++) {
+    if (tries === 20) await signalProcess(identity, 'SIGKILL');
+    await pause(25, deadline.signal);
+  }
+}
+
+async function lastWords(logPath: string): Promise<string> {
+  const text = await readFile(logPath, 'utf8').catch(() => '');
+  return text.trim().split('\n').slice(-5).join('\n').slice(-1000) || 'it said nothing';
+}

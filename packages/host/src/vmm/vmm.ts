@@ -1,0 +1,76 @@
+import type { Duplex } from 'node:stream';
+import type { Progress, VmId } from '@hearth/contract';
+import type { ProcessIdentity } from '../exec/process-identity.ts';
+
+export interface Drive {
+  id: 'base' | 'agent' | 'upper';
+  /** Raw image file. */
+  path: string;
+  readOnly: boolean;
+}
+
+/** All that a VMM needs to know of one VM; every path comes from vm-paths.ts. */
+export interface VmmSpec {
+  vmId: VmId;
+  cpus: number;
+  memMiB: number;
+  kernelPath: string;
+  initrdPath: string;
+  /** What the guest must know, without what a VMM adds of its own. */
+  kernelArguments: readonly string[];
+  drives: readonly Drive[];
+  tap: string;
+  mac: string;
+  /** File that gets the serial console from the first byte. */
+  consolePath: string;
+  /** Unix stream socket on the host's side of the control channel. */
+  controlSocketPath: string;
+  /** Unix socket of the VMM's own monitor or API. */
+  monitorSocketPath: string;
+  /** Where the VMM writes its own words. */
+  logPath: string;
+  pidPath: string;
+}
+
+export interface SnapshotFiles {
+  memoryPath: string;
+  statePath: string;
+}
+
+/** Memory and device state to files and back; null in a driver that can't. */
+export interface SnapshotVerbs {
+  /** Legal while paused. */
+  snapshot(vm: RunningVmm, files: SnapshotFiles, progress: Progress): Promise<void>;
+  /** Leaves the VM paused. */
+  restore(spec: VmmSpec, files: SnapshotFiles, progress: Progress): Promise<RunningVmm>;
+}
+
+export interface RunningVmm {
+  readonly process: ProcessIdentity;
+  /** Resolves, with the VMM's last words, once its process is gone; never rejects. */
+  readonly exited: Promise<string>;
+  /** Legal while running. */
+  pause(progress: Progress): Promise<void>;
+  /** Legal while paused. */
+  resume(progress: Progress): Promise<void>;
+  /** One connection of the host to the control channel; only one may be open at a time. */
+  openControl(progress: Progress): Promise<Duplex>;
+  /** Ends the process and returns only once it is confirmed dead (F17). */
+  kill(): Promise<void>;
+  /** Lets go of the process without ending it. */
+  release(): void;
+}
+
+/** The port behind which QEMU and Firecracker are alike. */
+export interface Vmm {
+  readonly name: 'qemu' | 'firecracker';
+  readonly snapshots: SnapshotVerbs | null;
+  /** Starts the process; `onSpawned` gets its identity at once, for the journal. */
+  start(
+    spec: VmmSpec,
+    progress: Progress,
+    onSpawned: (process: ProcessIdentity) => void,
+  ): Promise<RunningVmm>;
+  /** Takes up a process that an earlier daemon started; null where it is dead. */
+  adopt(spec: VmmSpec, process: ProcessIdentity | null, progress: Progress): Promise<RunningVmm | null>;
+}

@@ -1,0 +1,64 @@
+import { mkdir } from 'node:fs/promises';
+import { HearthError, type Address, type Config, type ImageManifest, type Progress } from '@hearth/contract';
+import type { VmRecord } from '../journal/vm-records.ts';
+import { makePrivateDisk } from '../disks/private-disk.ts';
+import type { VmmSpec } from '../vmm/vmm.ts';
+import type { ImageSource } from './ports.ts';
+import type { VmPaths } from './vm-paths.ts';
+
+/** The folders and the private disk of a VM. */
+export async function makeDisks(
+  record: VmRecord,
+  paths: VmPaths,
+  config: Config,
+  images: ImageSource,
+  progress: Progress,
+): Promise<void> {
+  for (const folder of [paths.folder, paths.runFolder, paths.consoleFolder])
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  const template = await images.upperTemplate(record.diskMiB, progress);
+  await makePrivateDisk(template, paths.upper, config.stateDir, progress);
+}
+
+/** What the VMM is told. Pure. */
+export function vmmSpec(
+  record: VmRecord,
+  address: Address,
+  manifest: ImageManifest,
+  paths: VmPaths,
+): VmmSpec {
+  const layer = (role: 'base' | 'agent'): string => {
+    const found = manifest.layers.find((candidate) => candidate.role === role);
+    if (found === undefined)
+      throw new HearthError('image_missing', `image ${manifest.id} has no ${role} layer`);
+    return found.path;
+  };
+  return {
+    vmId: record.id,
+    cpus: record.cpus,
+    memMiB: record.memMiB,
+    kernelPath: manifest.kernel.path,
+    initrdPath: manifest.initrd.path,
+    // No `ip=`: a second source of network configuration fought DHCP in the old system (F1).
+    kernelArguments: [
+      'quiet',
+      'net.ifnames=0',
+      `systemd.machine_id=${address.machineId}`,
+      `systemd.hostname=${address.hostname}`,
+      `hearth.kind=${record.kind}`,
+      `hearth.vm=${record.id}`,
+    ],
+    drives: [
+      { id: 'base', path: layer('base'), readOnly: true },
+      { id: 'agent', path: layer('agent'), readOnly: true },
+      { id: 'upper', path: paths.upper, readOnly: false },
+    ],
+    tap: address.tap,
+    mac: address.mac,
+    consolePath: paths.console.logPath,
+    controlSocketPath: paths.control,
+    monitorSocketPath: paths.monitor,
+    logPath: paths.vmmLog,
+    pidPath: paths.pid,
+  };
+}
