@@ -76,3 +76,4 @@ export const fileWriteQuerySchema = filePathQuerySchema.extend({
   user: z.enum(['hearth', 'root']).default('hearth'),
 });
 export const fileWrittenSchema = z.object({ path: z.string(), bytes: z.number().int().nonnegative() });
+export type FileWritten = z.infer<typeof fileWrittenSchema>;

@@ -1,1 +1,2 @@
-export {};
+export { startAgent, type AgentOptions, type RunningAgent } from './agent.ts';
+export type { ControlListener, ControlTransport } from './control/transport.ts';

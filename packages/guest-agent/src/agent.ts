@@ -1,0 +1,173 @@
+import {
+  HearthError,
+  type AgentHealth,
+  type GuestAddress,
+  type GuestIdentity,
+  type GuestMessage,
+  type HostMessage,
+  type Log,
+  type ServiceState,
+} from '@hearth/contract';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { startControlChannel, type ControlChannel } from './control/channel.ts';
+import type { ControlTransport } from './control/transport.ts';
+import type { LoginUsers } from './exec/login-user.ts';
+import { sendJson } from './http/answer.ts';
+import type { Route } from './http/context.ts';
+import { execRoutes } from './http/exec-routes.ts';
+import { fileRoutes } from './http/file-routes.ts';
+import { createHttpServer } from './http/server.ts';
+import { createTokenGate } from './http/token.ts';
+import { watchAddress } from './network/address-watcher.ts';
+import type { Probe } from './probes/probe.ts';
+import { startServiceBoard, type ServiceBoard } from './probes/service-board.ts';
+import type { GuestSystem } from './system/guest-system.ts';
+import { applyIdentity } from './system/identity.ts';
+import { makeReport } from './system/report.ts';
+
+export interface AgentOptions {
+  version: string;
+  listen: { address: string; port: number };
+  transport: ControlTransport;
+  system: GuestSystem;
+  users: LoginUsers;
+  /** The interface whose address is announced. */
+  interfaceName: string;
+  readAddresses: () => Promise<GuestAddress[]>;
+  /** What a VM of a kind must prove beside the agent itself. */
+  probesFor: (kind: GuestIdentity['kind']) => Probe[];
+  randomBytes: (size: number) => Uint8Array;
+  log: Log;
+}
+
+export interface RunningAgent {
+  port: number;
+  stop(): Promise<void>;
+}
+
+/** Starts the whole agent: HTTP, control channel, address watcher, probes. Rejects where the port can't be had. */
+export async function startAgent({
+  version,
+  listen,
+  transport,
+  system,
+  users,
+  interfaceName,
+  readAddresses,
+  probesFor,
+  randomBytes,
+  log,
+}: AgentOptions): Promise<RunningAgent> {
+  const startedMs = performance.now();
+  const bootId = await system.bootId();
+  const gate = createTokenGate();
+  let identity: GuestIdentity | undefined;
+  let board: ServiceBoard | undefined;
+  let channel: ControlChannel | undefined;
+
+  const services = (): ServiceState[] =>
+    board?.services() ?? [{ name: 'agent', state: 'running', detail: version }];
+  const health: Route = {
+    method: 'GET',
+    path: /^\/health$/,
+    handle: async ({ response }) => {
+      if (identity === undefined) throw new HearthError('agent_not_configured', 'the VM has no identity yet');
+      const states = services();
+      const body: AgentHealth = {
+        status: states.every(({ state }) => state === 'running') ? 'ok' : 'degraded',
+        version,
+        uptimeSeconds: (performance.now() - startedMs) / 1000,
+        vmId: identity.vmId,
+        services: states,
+      };
+      sendJson(response, 200, body);
+    },
+  };
+  const exec = execRoutes({ users, randomBytes, log });
+  const server = createHttpServer({
+    routes: [health, ...exec.routes, ...fileRoutes(users, randomBytes)],
+    authorize: (request) => gate.check(request),
+    log,
+  });
+
+  const configure = async (message: HostMessage & { type: 'configure' }): Promise<undefined> => {
+    await applyIdentity({ ...message, receivedAtMs: performance.now(), system, log });
+    gate.set(message.token);
+    if (identity?.kind !== message.identity.kind) {
+      board?.stop();
+      board = startServiceBoard({
+        probes: probesFor(message.identity.kind),
+        agentDetail: version,
+        onChange: (states) => channel?.send({ type: 'services', services: states }),
+        log,
+      });
+    }
+    identity = message.identity;
+    log('configured', { vmId: identity.vmId, kind: identity.kind });
+  };
+  const handle = async (message: HostMessage): Promise<unknown> => {
+    switch (message.type) {
+      case 'configure':
+        return configure(message);
+      case 'report':
+        return makeReport(system, readAddresses, services());
+      case 'shutdown':
+        log('shutting down, as the host asked');
+        // After the reply has left.
+        setTimeout(() => {
+          system.powerOff().catch((error: unknown) => {
+            log('power off failed', { error: String(error) });
+          });
+        }, 50);
+        return undefined;
+    }
+  };
+
+  const listening = listenOn(server, listen.address, listen.port);
+  const watcher = watchAddress({
+    interfaceName,
+    read: readAddresses,
+    onChange: (address) => {
+      log('address', { interface: address.interface, ip: address.ip, gateway: address.gateway });
+      channel?.send({ type: 'address', address });
+    },
+    log,
+  });
+  const stateMessages = (): GuestMessage[] => {
+    const address = watcher.current();
+    return [
+      ...(address === null ? [] : [{ type: 'address' as const, address }]),
+      { type: 'services', services: services() },
+    ];
+  };
+  const port = await listening;
+  channel = startControlChannel({
+    transport,
+    log,
+    hello: () => ({ type: 'hello', agentVersion: version, bootId, uptimeSeconds: system.uptimeSeconds() }),
+    handle,
+    stateMessages,
+  });
+  return {
+    port,
+    stop: async () => {
+      channel?.stop();
+      watcher.stop();
+      board?.stop();
+      exec.stop();
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function listenOn(server: Server, address: string, port: number): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.once('error', reject);
+  server.listen(port, address, () => resolve((server.address() as AddressInfo).port));
+  return promise;
+}

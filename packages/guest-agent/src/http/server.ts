@@ -1,0 +1,76 @@
+import { asHearthError, HearthError, toProblem, type Log } from '@hearth/contract';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { requestId, sendProblem } from './answer.ts';
+import type { Route } from './context.ts';
+
+export interface HttpServerOptions {
+  routes: Route[];
+  /** Throws where the caller may not speak to the agent. */
+  authorize: (request: IncomingMessage) => void;
+  log: Log;
+}
+
+/** The agent's HTTP server, not listening yet. */
+export function createHttpServer({ routes, authorize, log }: HttpServerOptions): Server {
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      authorize(request);
+      const { pathname, searchParams } = parseUrl(request.url ?? '/');
+      const fitting = routes.filter(({ path }) => path.test(pathname));
+      const route = fitting.find(({ method }) => method === request.method);
+      if (route === undefined) {
+        if (fitting.length === 0) throw new HearthError('route_not_found', `${pathname} is not served here`);
+        response.setHeader('allow', fitting.map(({ method }) => method).join(', '));
+        throw new HearthError(
+          'method_not_allowed',
+          `${pathname} does not take ${request.method ?? 'this method'}`,
+        );
+      }
+      const params = route.path.exec(pathname)?.slice(1) ?? [];
+      await route.handle({ request, response, query: searchParams, params });
+    } catch (error) {
+      const known = asHearthError(error);
+      if (known.code === 'internal')
+        log('request failed', { method: request.method, error: known.detail, requestId: requestId(request) });
+      sendProblem(request, response, known);
+    }
+  };
+  const server = createServer(
+    {
+      // A command's input may come for hours: only the head of a request has a deadline here, JSON bodies have one in body.ts.
+      requestTimeout: 0,
+      headersTimeout: 10_000,
+      connectionsCheckingInterval: 5000,
+      keepAliveTimeout: 30_000,
+      // A peer that vanished without a word is found out.
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+    },
+    (request, response) => void handle(request, response),
+  );
+  server.on('clientError', refuseGarbage);
+  return server;
+}
+
+function parseUrl(url: string): URL {
+  try {
+    return new URL(`http://agent${url.startsWith('/') ? url : `/${url}`}`);
+  } catch (cause) {
+    throw new HearthError('bad_request', 'the address of the request is malformed', { cause });
+  }
+}
+
+/** What isn't HTTP gets a problem as well. */
+function refuseGarbage(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(
+    toProblem(new HearthError('bad_request', `not a readable HTTP request (${error.code ?? error.message})`)),
+  );
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,80 @@
+import { pause, type Log, type ServiceState } from '@hearth/contract';
+import { describeError } from '../log.ts';
+import type { Probe } from './probe.ts';
+
+export interface ServiceBoardOptions {
+  probes: Probe[];
+  agentDetail: string;
+  onChange: (services: ServiceState[]) => void;
+  log: Log;
+  searchMs?: number;
+  watchMs?: number;
+  timeoutMs?: number;
+}
+
+export interface ServiceBoard {
+  services(): ServiceState[];
+  stop(): void;
+}
+
+const SEARCH_MS = 500;
+const WATCH_MS = 10_000;
+const CHECK_TIMEOUT_MS = 5000;
+
+/**
+ * Keeps the state of each service by probing it: often until it runs, then now and then. `starting` until it was first seen
+ * running, `failed` where it ran and no longer does.
+ */
+export function startServiceBoard({
+  probes,
+  agentDetail,
+  onChange,
+  log,
+  searchMs = SEARCH_MS,
+  watchMs = WATCH_MS,
+  timeoutMs = CHECK_TIMEOUT_MS,
+}: ServiceBoardOptions): ServiceBoard {
+  const stopped = new AbortController();
+  const board: ServiceState[] = [
+    { name: 'agent', state: 'running', detail: agentDetail },
+    ...probes.map(({ name }): ServiceState => ({ name, state: 'starting', detail: 'not probed yet' })),
+  ];
+  const isStopped = (): boolean => stopped.signal.aborted;
+  const services = (): ServiceState[] => board.map((service) => ({ ...service }));
+
+  const set = (index: number, next: ServiceState): void => {
+    const last = board[index];
+    if (last === undefined || (last.state === next.state && last.detail === next.detail)) return;
+    board[index] = next;
+    if (last.state !== next.state) log('service', { ...next });
+    onChange(services());
+  };
+  const watch = async (probe: Probe, index: number): Promise<void> => {
+    let everRan = false;
+    while (!isStopped()) {
+      let running = false;
+      try {
+        const detail = await probe.check(AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]));
+        running = true;
+        everRan = true;
+        set(index, { name: probe.name, state: 'running', detail });
+      } catch (error) {
+        if (isStopped()) return;
+        set(index, {
+          name: probe.name,
+          state: everRan ? 'failed' : 'starting',
+          detail: describeError(error),
+        });
+      }
+      await pause(running ? watchMs : searchMs, stopped.signal);
+    }
+  };
+  probes.forEach((probe, index) => {
+    // Ends by the abort of its pause.
+    watch(probe, index + 1).catch((error: unknown) => {
+      if (!isStopped()) log('probe ended', { name: probe.name, error: describeError(error) });
+    });
+  });
+
+  return { services, stop: () => stopped.abort() };
+}
