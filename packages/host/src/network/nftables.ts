@@ -11,7 +11,8 @@ export async function applyRules(
   commands: readonly Command[],
   signal?: AbortSignal,
 ): Promise<void> {
-  await run('nft', ['-j', '-f', '-'], {
+  // `nft -f -` opens /dev/stdin, which fails for the socket that Node gives a child; hence the pipe.
+  await run('sh', ['-c', 'cat | nft -j -f -'], {
     input: JSON.stringify({ nftables: commands }),
     code: 'network_failed',
     ...(signal === undefined ? {} : { signal }),
