@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { asHearthError, encodeLine, HearthError, toProblem, type ImageEvent } from '@hearth/contract';
+import { buildEnvironment, searchPath } from './images/build-environment/config.ts';
+import { buildImage } from './images/build-image.ts';
+import { findNpm } from './images/find-npm.ts';
+import { listImages, readGate, readImage } from './images/image-store.ts';
+import { removeImage } from './images/remove-image.ts';
+
+const PROJECT = join(import.meta.dirname, '../../..');
+
+const OPTIONS = {
+  store: { type: 'string', default: '/var/cache/hearth' },
+  suite: { type: 'string', default: 'bookworm' },
+  mirror: { type: 'string' },
+  force: { type: 'boolean', default: false },
+  /** Taken for uniformity: the output is JSON lines either way. */
+  json: { type: 'boolean', default: false },
+  recipe: { type: 'string', default: join(PROJECT, 'image') },
+  agent: { type: 'string', default: join(PROJECT, 'packages/guest-agent/dist/agent.mjs') },
+} as const satisfies ParseArgsConfig['options'];
+
+const emit = (event: ImageEvent): void => {
+  process.stdout.write(encodeLine(event));
+};
+
+/** build | ls | show ID | rm ID, told in JSON lines; `done`, `list`, `image`, `removed` or `error` is the last. */
+async function main(signal: AbortSignal): Promise<void> {
+  const { values, positionals } = readArguments();
+  const [verb, id] = positionals;
+  const onWait = (): void => emit({ type: 'message', text: `the store ${values.store} is in use by a build; waiting` });
+  switch (verb) {
+    case 'build': {
+      const { manifest, reused, elapsedMs } = await buildImage({
+        store: values.store,
+        recipeFolder: values.recipe,
+        suite: values.suite,
+        ...(values.mirror === undefined ? {} : { mirror: values.mirror }),
+        force: values.force,
+        agentBundle: values.agent,
+        npm: await findNpm(searchPath()),
+        env: buildEnvironment(),
+        signal,
+        emit,
+      });
+      emit({ type: 'done', imageId: manifest.id, reused, elapsedMs });
+      return;
+    }
+    case 'ls':
+      emit({ type: 'list', images: await listImages(values.store) });
+      return;
+    case 'show': {
+      const manifest = await readImage(values.store, need(id));
+      emit({ type: 'image', manifest, gate: await readGate(values.store, manifest.id) });
+      return;
+    }
+    case 'rm': {
+      const { id: imageId } = await readImage(values.store, need(id));
+      const freedBytes = await removeImage(values.store, imageId, signal, onWait);
+      emit({ type: 'removed', imageId, freedBytes });
+      return;
+    }
+    default:
+      throw new HearthError('bad_request', `expected build, ls, show ID or rm ID, not ${verb ?? 'nothing'}`);
+  }
+}
+
+function readArguments() {
+  try {
+    return parseArgs({ options: OPTIONS, allowPositionals: true });
+  } catch (cause) {
+    throw new HearthError('bad_request', cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+function need(id: string | undefined): string {
+  if (id === undefined) throw new HearthError('bad_request', 'the id of an image is missing');
+  return id;
+}
+
+const ending = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => ending.abort(new HearthError('aborted', `ended by ${name}`)));
+}
+try {
+  await main(ending.signal);
+} catch (error) {
+  emit({ type: 'error', problem: toProblem(asHearthError(error, 'image_build_failed')) });
+  process.exitCode = 1;
+}

@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+
+/** SHA-256 of a file, read in pieces. */
+export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 4 * 1024 * 1024 }), hash, signal === undefined ? {} : { signal });
+  return hash.digest('hex');
+}
+
+/**
+ * SHA-256 of a tree: names, kinds, the executable bit and contents. Not owners, times or the other permission bits:
+ * those depend on who checked the repository out.
+ */
+export async function hashTree(folder: string): Promise<string> {
+  const lines: string[] = [];
+  const walk = async (relative: string): Promise<void> => {
+    const names = (await readdir(join(folder, relative))).sort();
+    for (const name of names) {
+      const inside = relative === '' ? name : `${relative}/${name}`;
+      const path = join(folder, inside);
+      const status = await lstat(path);
+      if (status.isDirectory()) await walk(inside);
+      else if (status.isSymbolicLink()) lines.push(`link ${inside} ${await readlink(path)}`);
+      else lines.push(`${(status.mode & 0o111) === 0 ? 'file' : 'program'} ${inside} ${await hashFile(path)}`);
+    }
+  };
+  await walk('');
+  return hashValue(lines);
+}
+
+/** SHA-256 of plain data. Key order counts, so callers write literals. */
+export function hashValue(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}

@@ -1,0 +1,57 @@
+import { readdir, readlink, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HearthError } from '@hearth/contract';
+import { findBaseLayer } from './base-layer.ts';
+import { allocatedBytes, openStore, readImage } from './image-store.ts';
+import { lockStore } from './store-lock.ts';
+import { isMissing } from './missing-file.ts';
+
+/** Removes an image and the layers that no other image uses. Returns the bytes freed. Throws image_in_use. */
+export async function removeImage(store: string, id: string, signal: AbortSignal, onWait: () => void): Promise<number> {
+  const paths = await openStore(store);
+  const lock = await lockStore(paths.lock, signal, onWait);
+  try {
+    const { id: imageId, layers, kernel, initrd } = await readImage(store, id);
+    const used = new Set<string>();
+    for (const other of await readdir(paths.images)) {
+      if (other === imageId) continue;
+      for (const layer of (await readImage(store, other)).layers) used.add(layer.path);
+    }
+    const orphans = layers.filter(({ path }) => !used.has(path));
+    const files = orphans.flatMap(({ role, path }) => (role === 'base' ? [path, kernel.path, initrd.path] : [path]));
+    const holder = await findHolder(new Set(layers.map(({ path }) => path)));
+    if (holder !== null) throw new HearthError('image_in_use', `process ${holder} has a layer of ${id} open`);
+    let freed = 0;
+    for (const file of files) freed += await allocatedBytes(file);
+    // The manifest first: from then on nobody starts from it.
+    await rm(join(paths.images, imageId), { recursive: true });
+    for (const { path } of orphans) await rm(join(path, '..'), { recursive: true });
+    for (const inputs of await readdir(paths.inputs)) {
+      const folder = join(paths.inputs, inputs);
+      const base = await findBaseLayer(paths, inputs);
+      if (base !== null && orphans.some(({ path }) => path === base.layer.path)) await rm(folder, { recursive: true });
+    }
+    return freed;
+  } finally {
+    await lock.release();
+  }
+}
+
+/** The pid of a process that has one of the files open (a VMM that runs from the image), or null. */
+async function findHolder(files: ReadonlySet<string>): Promise<number | null> {
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    try {
+      for (const fd of await readdir(`/proc/${pid}/fd`)) {
+        if (files.has(await readlink(`/proc/${pid}/fd/${fd}`))) return Number(pid);
+      }
+    } catch (error) {
+      // Processes and their descriptors end while we look.
+      if (!isMissing(error) && !isGone(error)) throw error;
+    }
+  }
+  return null;
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'EACCES');
+}
