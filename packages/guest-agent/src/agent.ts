@@ -10,7 +10,7 @@ import {
 } from '@hearth/contract';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { startControlChannel, type ControlChannel } from './control/channel.ts';
+import { startControlChannel } from './control/channel.ts';
 import type { ControlTransport } from './control/transport.ts';
 import type { LoginUsers } from './exec/login-user.ts';
 import { sendJson } from './http/answer.ts';
@@ -64,7 +64,6 @@ export async function startAgent({
   const gate = createTokenGate();
   let identity: GuestIdentity | undefined;
   let board: ServiceBoard | undefined;
-  let channel: ControlChannel | undefined;
 
   const services = (): ServiceState[] =>
     board?.services() ?? [{ name: 'agent', state: 'running', detail: version }];
@@ -99,7 +98,7 @@ export async function startAgent({
       board = startServiceBoard({
         probes: probesFor(message.identity.kind),
         agentDetail: version,
-        onChange: (states) => channel?.send({ type: 'services', services: states }),
+        onChange: (states) => channel.send({ type: 'services', services: states }),
         log,
       });
     }
@@ -124,16 +123,7 @@ export async function startAgent({
     }
   };
 
-  const listening = listenOn(server, listen.address, listen.port);
-  const watcher = watchAddress({
-    interfaceName,
-    read: readAddresses,
-    onChange: (address) => {
-      log('address', { interface: address.interface, ip: address.ip, gateway: address.gateway });
-      channel?.send({ type: 'address', address });
-    },
-    log,
-  });
+  const port = await listenOn(server, listen.address, listen.port);
   const stateMessages = (): GuestMessage[] => {
     const address = watcher.current();
     return [
@@ -141,18 +131,26 @@ export async function startAgent({
       { type: 'services', services: services() },
     ];
   };
-  const port = await listening;
-  channel = startControlChannel({
+  const channel = startControlChannel({
     transport,
     log,
     hello: () => ({ type: 'hello', agentVersion: version, bootId, uptimeSeconds: system.uptimeSeconds() }),
     handle,
     stateMessages,
   });
+  const watcher = watchAddress({
+    interfaceName,
+    read: readAddresses,
+    onChange: (address) => {
+      log('address', { interface: address.interface, ip: address.ip, gateway: address.gateway });
+      channel.send({ type: 'address', address });
+    },
+    log,
+  });
   return {
     port,
     stop: async () => {
-      channel?.stop();
+      channel.stop();
       watcher.stop();
       board?.stop();
       exec.stop();

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { loginEnvironment, type LoginUser } from './login-user.ts';
 
 export interface CommandExit {
@@ -48,6 +48,9 @@ export async function startCommand(
       ...(process.getuid?.() === user.uid ? {} : { uid: user.uid, gid: user.gid }),
     }),
   );
+  // At once: when a child exits, Node drops what of its outputs nobody listens to yet.
+  const stdout = child.stdout?.pipe(new PassThrough());
+  const stderr = child.stderr?.pipe(new PassThrough());
   const exited = new Promise<CommandExit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ exitCode: shellCode(code, signal), signal }));
   });
@@ -56,8 +59,8 @@ export async function startCommand(
   } catch (error) {
     throw await spawnError(error, program, cwd, user);
   }
-  const { pid, stdout, stderr, stdin } = child;
-  if (pid === undefined || stdout === null || stderr === null)
+  const { pid, stdin } = child;
+  if (pid === undefined || stdout === undefined || stderr === undefined)
     throw new HearthError('internal', `${program} started without a pid or outputs`);
   await resetOomScore(pid);
 
