@@ -2,8 +2,7 @@ import { HearthError } from '@hearth/contract';
 import { constants } from 'node:fs';
 import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { Transform, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 
 export interface OpenFile {
   /** null where only reading tells (files of /proc). */
@@ -54,13 +53,14 @@ export async function writeWhole(
   let bytes = 0;
   try {
     try {
-      const count = new Transform({
-        transform: (chunk: Buffer, _encoding, done) => {
-          bytes += chunk.length;
-          done(null, chunk);
-        },
-      });
-      await pipeline(content, count, file.createWriteStream({ autoClose: false }));
+      await file.writeFile(
+        (async function* counted() {
+          for await (const chunk of content as AsyncIterable<Buffer>) {
+            bytes += chunk.length;
+            yield chunk;
+          }
+        })(),
+      );
       await file.chown(uid, gid);
       // After chown, which clears set-uid bits.
       await file.chmod(mode);
