@@ -1,0 +1,33 @@
+import { readdir } from 'node:fs/promises';
+import { HearthError } from '@hearth/contract';
+import { Exit } from './exit-codes.ts';
+import { run } from './exec/run.ts';
+import { nodeArgs, repository } from './setup/places.ts';
+
+const BENCH_TIMEOUT_MS = 4 * 3600_000;
+
+export async function runBench(
+  name: string,
+  { json, check }: { json?: boolean; check?: boolean },
+): Promise<void> {
+  const folder = `${repository}bench`;
+  const known = (await readdir(folder))
+    .filter((file) => /^[a-z0-9-]+\.ts$/.test(file))
+    .map((file) => file.slice(0, -3));
+  if (!known.includes(name))
+    throw new HearthError('bad_request', `there is no bench "${name}"`, {
+      hint: known.length === 0 ? 'There are no benches yet.' : `Known: ${known.join(', ')}.`,
+    });
+  const args = [
+    ...nodeArgs,
+    `${folder}/${name}.ts`,
+    ...(json === true ? ['--json'] : []),
+    ...(check === true ? ['--check'] : []),
+  ];
+  const { exitCode } = await run(process.execPath, args, {
+    inherit: true,
+    timeoutMs: BENCH_TIMEOUT_MS,
+    cwd: repository,
+  });
+  if (exitCode !== 0) throw new Exit(exitCode);
+}

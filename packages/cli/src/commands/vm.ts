@@ -1,0 +1,81 @@
+import { Argument, Option, type Command } from 'commander';
+import type { CommonOptions } from '../context.ts';
+import type { CreateOptions } from '../vm/create.ts';
+import type { ExecOptions } from '../vm/exec.ts';
+import { collectAssignment, parseSeconds, parseWholeNumber, withApiOptions } from './common.ts';
+
+export function addVmCommands(program: Command): void {
+  const vm = program.command('vm').description('create, look at and use VMs').enablePositionalOptions();
+
+  withApiOptions(vm.command('create'))
+    .description('create a VM and wait until it is proven ready')
+    .addOption(
+      new Option('--kind <kind>', 'what it is for').choices(['cli', 'browser']).makeOptionMandatory(),
+    )
+    .option('--cpus <n>', 'virtual processors', parseWholeNumber)
+    .option('--mem <mib>', 'memory in MiB', parseWholeNumber)
+    .option('--disk <mib>', 'size of its own disk in MiB', parseWholeNumber)
+    .option('--no-wait', 'return as soon as it is recorded')
+    .action(async (options: CreateOptions) => (await import('../vm/create.ts')).createVm(options));
+
+  withApiOptions(vm.command('ls'))
+    .alias('list')
+    .description('list VMs')
+    .option('--all', 'deleted ones too, and for an administrator those of everybody')
+    .action(async (options: CommonOptions & { all?: boolean }) =>
+      (await import('../vm/list.ts')).listVms(options),
+    );
+
+  withApiOptions(vm.command('show'))
+    .description('all that is known of one VM')
+    .argument('<id>')
+    .action(async (id: string, options: CommonOptions) =>
+      (await import('../vm/show.ts')).showVm(id, options),
+    );
+
+  withApiOptions(vm.command('rm'))
+    .alias('delete')
+    .description('delete VMs and wait until nothing of them is left')
+    .argument('<id...>')
+    .action(async (ids: string[], options: CommonOptions) =>
+      (await import('../vm/remove.ts')).removeVms(ids, options),
+    );
+
+  withApiOptions(vm.command('console'))
+    .description('the serial console from its first byte, also of a deleted VM')
+    .argument('<id>')
+    .option('-f, --follow', 'go on as it comes')
+    .option('--timestamps', 'put the time before each line')
+    .action(async (id: string, options: CommonOptions & { follow?: boolean; timestamps?: boolean }) =>
+      (await import('../vm/console.ts')).showConsole(id, options),
+    );
+
+  withApiOptions(vm.command('timeline'))
+    .description('how long each phase of the boot took, as bars')
+    .argument('<id>')
+    .action(async (id: string, options: CommonOptions) =>
+      (await import('../vm/show.ts')).showTimeline(id, options),
+    );
+
+  withApiOptions(vm.command('exec'))
+    .description('run a command in a VM; exits with its exit code')
+    .argument('<id>')
+    .addArgument(new Argument('<command...>', 'program and arguments, best after --'))
+    .addOption(new Option('--user <user>', 'who runs it').choices(['hearth', 'root']).default('hearth'))
+    .option('--cwd <folder>', 'absolute path; the home folder where left out')
+    .option('--env <name=value>', 'set a variable (repeatable)', collectAssignment)
+    .option('--timeout <seconds>', 'end it after so long', parseSeconds)
+    .option('-i, --stdin', 'pass standard input, even from a terminal')
+    .passThroughOptions()
+    .action(async (id: string, words: string[], options: ExecOptions) =>
+      (await import('../vm/exec.ts')).execInVm(id, words, options),
+    );
+
+  withApiOptions(vm.command('cp'))
+    .description('copy a file into or out of a VM, e.g. notes.txt vm-…:/home/hearth/')
+    .argument('<source>', 'file, ID:/path or - for standard input')
+    .argument('<target>', 'file, ID:/path or - for standard output')
+    .action(async (source: string, target: string, options: CommonOptions) =>
+      (await import('../vm/copy.ts')).copyFile(source, target, options),
+    );
+}

@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto';
+import { HearthError, meSchema, vmListSchema, vmSchema, type Vm } from '@hearth/contract';
+import type { Api } from '../api/client.ts';
+import { parseVmId, untilReady } from '../vm/follow.ts';
+
+export interface OwnVmOptions {
+  /** A VM that the user named. */
+  id: string | undefined;
+  signal: AbortSignal;
+  note: (text: string) => void;
+}
+
+/** The VM to work in: the named one, else the user's newest CLI VM that is ready or starting, else a new one. */
+export async function ownCliVm(api: Api, { id, signal, note }: OwnVmOptions): Promise<Vm> {
+  if (id !== undefined) {
+    const vm = await api.get(vmSchema, `/api/vms/${parseVmId(id)}`, { signal });
+    if (vm.state === 'ready') return vm;
+    if (vm.state === 'deleting' || vm.state === 'deleted')
+      throw new HearthError('vm_deleted', `${vm.id} was deleted`, { vmId: vm.id });
+    return await waitFor(api, vm, signal, note);
+  }
+  const [me, { vms }] = await Promise.all([
+    api.get(meSchema, '/api/me', { signal }),
+    api.get(vmListSchema, '/api/vms', { signal }),
+  ]);
+  const found = pickOwn(vms, me.userId);
+  if (found?.state === 'ready') return found;
+  if (found !== undefined) return await waitFor(api, found, signal, note);
+  const made = await api.call('POST', vmSchema, '/api/vms', {
+    json: { kind: 'cli' },
+    headers: { 'idempotency-key': randomUUID() },
+    signal,
+  });
+  note(`making the CLI VM ${made.id}…`);
+  return await untilReady(api, made.id, { signal });
+}
+
+/** An administrator sees everybody's VMs and still works in their own. */
+export function pickOwn(vms: readonly Vm[], userId: string): Vm | undefined {
+  const usable = vms
+    .filter((vm) => vm.userId === userId && vm.kind === 'cli')
+    .toSorted((a, b) => b.createdAt.localeCompare(a.createdAt));
+  return (
+    usable.find(({ state }) => state === 'ready') ??
+    usable.find(({ state }) => state === 'starting' || state === 'requested')
+  );
+}
+
+async function waitFor(api: Api, vm: Vm, signal: AbortSignal, note: (text: string) => void): Promise<Vm> {
+  if (vm.state !== 'failed') note(`waiting for ${vm.id}, which is ${vm.state}…`);
+  return await untilReady(api, vm.id, { signal });
+}

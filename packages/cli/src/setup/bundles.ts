@@ -1,0 +1,22 @@
+import { programs, repository } from './places.ts';
+import type { SourceBundle } from './source-bundle.ts';
+
+const shared = [`${repository}packages/contract/src`, `${repository}package-lock.json`];
+
+export const guestAgentBundle: SourceBundle = {
+  name: 'Guest agent',
+  buildScript: programs.guestAgentBuild,
+  output: programs.guestAgent,
+  sources: [
+    ...shared,
+    `${repository}packages/guest-agent/package.json`,
+    `${repository}packages/guest-agent/src`,
+  ],
+};
+
+export const standInBundle: SourceBundle = {
+  name: 'Stand-in',
+  buildScript: programs.standInBuild,
+  output: programs.standIn,
+  sources: [...shared, `${repository}packages/testing/package.json`, `${repository}packages/testing/src`],
+};

@@ -1,0 +1,50 @@
+import { meSchema, vmListSchema, type Vm } from '@hearth/contract';
+import type { Api } from '../api/client.ts';
+import { withApi, type CommonOptions } from '../context.ts';
+import { formatAge } from '../terminal/duration.ts';
+import type { Paint } from '../terminal/output.ts';
+import { renderTable } from '../terminal/table.ts';
+
+export async function listVms(options: CommonOptions & { all?: boolean }): Promise<void> {
+  await withApi(options, async (api, { out, signal }) => {
+    const vms = options.all === true ? await allVms(api, signal) : await ownVms(api, signal);
+    if (out.json) out.value({ vms });
+    else if (vms.length === 0) out.note('There is no VM; make one with: hearth vm create --kind cli');
+    else out.line(renderVms(vms, Date.now(), out.paint));
+  });
+}
+
+/** The caller's own that still exist. */
+async function ownVms(api: Api, signal: AbortSignal): Promise<Vm[]> {
+  const { vms } = await api.get(vmListSchema, '/api/vms', { signal });
+  return vms.filter(({ state }) => state !== 'deleted');
+}
+
+/** All that the caller may see: everybody's for an administrator, deleted ones as long as they are kept. */
+export async function allVms(api: Api, signal: AbortSignal): Promise<Vm[]> {
+  const { role } = await api.get(meSchema, '/api/me', { signal });
+  const query = role === 'admin' ? { all: 'true' } : {};
+  return (await api.get(vmListSchema, '/api/vms', { query, signal })).vms;
+}
+
+export function renderVms(vms: readonly Vm[], nowMs: number, paint: Paint): string {
+  return renderTable(
+    ['ID', 'KIND', 'STATE', 'ADDRESS', 'CPUS', 'MEMORY', 'AGE', 'CAUSE'],
+    vms.map((vm) => [
+      vm.id,
+      vm.kind,
+      paintState(vm.state, paint),
+      vm.ip ?? '-',
+      String(vm.cpus),
+      `${vm.memMiB} MiB`,
+      formatAge(vm.createdAt, nowMs),
+      vm.failure?.title ?? '',
+    ]),
+  );
+}
+
+export function paintState(state: Vm['state'], paint: Paint): string {
+  if (state === 'ready') return paint.good(state);
+  if (state === 'failed') return paint.bad(state);
+  return state === 'deleted' ? paint.dim(state) : paint.warn(state);
+}
