@@ -1,1 +1,1 @@
-export {};
+export { buildController, type Controller, type ControllerDeps } from './controller.ts';

@@ -1,0 +1,87 @@
+import type { Config, Log } from '@hearth/contract';
+import type { FastifyBaseLogger } from 'fastify';
+import type { World } from './clock.ts';
+import { createHealth } from './health.ts';
+import type { HostLink } from './host-link/host-link.ts';
+import { buildApp } from './http/app.ts';
+import type { App } from './http/fastify.ts';
+import { pingDatabase, type Database } from './store/database.ts';
+import { createUserStore } from './store/users.ts';
+import { createVmStore } from './store/vms.ts';
+import { createAccessService, type AccessService } from './users/access-service.ts';
+import { createHandOver, shuttingDown } from './vms/hand-over.ts';
+import { createVmBook } from './vms/vm-book.ts';
+import { createVmChanges, type VmChanges } from './vms/vm-changes.ts';
+import { createVmService, type VmService } from './vms/vm-service.ts';
+import { createExpire, type Expire } from './workers/expire.ts';
+import { followHost } from './workers/follow-host.ts';
+import { createReconcile, type Reconcile } from './workers/reconcile.ts';
+
+export interface ControllerDeps {
+  config: Config;
+  version: string;
+  db: Database;
+  host: HostLink;
+  world: World;
+  logger: FastifyBaseLogger;
+}
+
+export interface Controller {
+  app: App;
+  access: AccessService;
+  vms: VmService;
+  changes: VmChanges;
+  reconcile: Reconcile;
+  expire: Expire;
+  /** Starts to follow the host and to work; after listening, so that a second controller does nothing. */
+  startWorkers(): void;
+  /** Ends streams and work, answers what is under way, closes the database. */
+  close(): Promise<void>;
+}
+
+/** Puts the controller together; all it needs comes in by arguments. */
+export async function buildController(deps: ControllerDeps): Promise<Controller> {
+  const { config, version, db, host, world, logger } = deps;
+  const stop = new AbortController();
+  const signal = stop.signal;
+  const log: Log = (message, fields = {}) => {
+    logger.info(fields, message);
+  };
+
+  const vmStore = createVmStore(db);
+  const users = createUserStore(db);
+  const changes = createVmChanges();
+  const book = createVmBook(vmStore, changes);
+  const handOver = createHandOver({ book, host, world, log, signal });
+  const vms = createVmService({ book, users, host, handOver, config, world });
+  const access = createAccessService(users, world);
+  const health = createHealth({ pingDatabase: () => pingDatabase(db), host, world, version, signal });
+  const reconcile = createReconcile({ book, host, handOver, world, log, signal });
+  const { retentionDays } = config.controller;
+  const expire = createExpire({ vms: vmStore, users, retentionDays, world, log, signal });
+  const app = await buildApp({ config, version, vms, access, host, health, world, stopping: signal }, logger);
+  let following: Promise<void> = Promise.resolve();
+
+  return {
+    app,
+    access,
+    vms,
+    changes,
+    reconcile,
+    expire,
+    startWorkers: () => {
+      following = followHost({ host, reconcile, log, signal });
+      reconcile.start();
+      expire.start();
+    },
+    close: async () => {
+      stop.abort(shuttingDown());
+      await app.close();
+      await following;
+      await handOver.settled();
+      await reconcile.settled();
+      await host.close();
+      await db.destroy();
+    },
+  };
+}

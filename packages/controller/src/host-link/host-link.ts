@@ -1,0 +1,45 @@
+import type { HostCapacity, HostCreateVm, HostEvent, HostHealth, HostVm, VmId } from '@hearth/contract';
+import type { Readable } from 'node:stream';
+
+export interface CallOptions {
+  signal: AbortSignal;
+  /** Correlation id, for the host's log. */
+  requestId?: string;
+}
+
+/** A call whose body or answer passes through as bytes. */
+export interface ByteCall {
+  method: 'GET' | 'POST' | 'PUT';
+  vmId: VmId;
+  /** Below /v1/vms/:id/, e.g. `exec`. */
+  path: string;
+  query?: Record<string, string>;
+  body?: string | Readable;
+  contentType?: string;
+}
+
+export interface ByteAnswer {
+  status: number;
+  contentType: string | undefined;
+  contentLength: string | undefined;
+  body: Readable;
+}
+
+/**
+ * The host daemon, as the controller needs it. Every call throws HearthError: host_unreachable where the daemon
+ * does not answer, the reason of the signal where that ended it, and the host's own error where it refused.
+ */
+export interface HostLink {
+  health(options: CallOptions): Promise<HostHealth>;
+  capacity(options: CallOptions): Promise<HostCapacity>;
+  list(options: CallOptions): Promise<HostVm[]>;
+  /** null where the host has no such VM. */
+  get(id: VmId, options: CallOptions): Promise<HostVm | null>;
+  create(id: VmId, body: HostCreateVm, options: CallOptions): Promise<HostVm>;
+  /** Resolves once nothing of the VM is left. */
+  remove(id: VmId, options: CallOptions): Promise<HostVm>;
+  /** Opens the stream of events; it ends by an error, or with the signal. */
+  events(options: CallOptions): Promise<AsyncIterable<HostEvent>>;
+  pass(call: ByteCall, options: CallOptions): Promise<ByteAnswer>;
+  close(): Promise<void>;
+}

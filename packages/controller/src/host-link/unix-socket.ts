@@ -1,0 +1,170 @@
+import {
+  abortReason,
+  asHearthError,
+  fromProblem,
+  HearthError,
+  hostCapacitySchema,
+  hostEventSchema,
+  hostHealthSchema,
+  hostVmSchema,
+  parseWith,
+  problemSchema,
+  readEvents,
+} from '@hearth/contract';
+import type { Readable } from 'node:stream';
+import { Pool, type Dispatcher } from 'undici';
+import { z } from 'zod';
+import type { CallOptions, HostLink } from './host-link.ts';
+
+/** An answer that is no stream begins within this time, and has no longer gap. Deletion waits for the VMM's end. */
+const ANSWER_TIMEOUT_MS = 130_000;
+/** The host sends a beat every 10 s; a longer silence means that it is gone. */
+const EVENT_SILENCE_MS = 25_000;
+/** A problem is short. */
+const MAX_PROBLEM_BYTES = 256 * 1024;
+
+const hostVmListSchema = z.object({ vms: z.array(hostVmSchema) });
+
+interface Request extends CallOptions {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  path: string;
+  body?: string | Readable;
+  contentType?: string;
+  /** Longest gap in the answer; 0: none is too long. */
+  silenceMs?: number;
+}
+
+/** The host daemon behind its unix socket. */
+export function connectHost(socketPath: string): HostLink {
+  const pool = new Pool('http://host', { socketPath, headersTimeout: ANSWER_TIMEOUT_MS });
+
+  const send = async (request: Request): Promise<Dispatcher.ResponseData> => {
+    const { method, path, body, contentType, signal, requestId, silenceMs } = request;
+    if (signal.aborted) throw abortReason(signal);
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await pool.request({
+        method,
+        path,
+        signal,
+        bodyTimeout: silenceMs ?? ANSWER_TIMEOUT_MS,
+        headers: {
+          ...(requestId === undefined ? {} : { 'x-request-id': requestId }),
+          ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body }),
+      });
+    } catch (error) {
+      throw asLinkError(error, signal, socketPath);
+    }
+    if (answer.statusCode < 300) return answer;
+    throw await readProblem(answer, signal, socketPath);
+  };
+  const sendJson = async <T extends z.ZodType>(schema: T, request: Request): Promise<z.infer<T>> => {
+    const answer = await send(request);
+    let data: unknown;
+    try {
+      data = await answer.body.json();
+    } catch (error) {
+      throw asLinkError(error, request.signal, socketPath);
+    }
+    return parseWith(
+      schema,
+      data,
+      'internal',
+      `answer of the host daemon to ${request.method} ${request.path}`,
+    );
+  };
+
+  return {
+    health: (options) => sendJson(hostHealthSchema, { ...options, method: 'GET', path: '/v1/health' }),
+    capacity: (options) => sendJson(hostCapacitySchema, { ...options, method: 'GET', path: '/v1/capacity' }),
+    list: async (options) =>
+      (await sendJson(hostVmListSchema, { ...options, method: 'GET', path: '/v1/vms' })).vms,
+    get: async (id, options) => {
+      try {
+        return await sendJson(hostVmSchema, { ...options, method: 'GET', path: `/v1/vms/${id}` });
+      } catch (error) {
+        if (error instanceof HearthError && error.code === 'not_found') return null;
+        throw error;
+      }
+    },
+    create: (id, body, options) =>
+      sendJson(hostVmSchema, {
+        ...options,
+        method: 'PUT',
+        path: `/v1/vms/${id}`,
+        body: JSON.stringify(body),
+      }),
+    remove: (id, options) => sendJson(hostVmSchema, { ...options, method: 'DELETE', path: `/v1/vms/${id}` }),
+    events: async (options) => {
+      const answer = await send({
+        ...options,
+        method: 'GET',
+        path: '/v1/events',
+        silenceMs: EVENT_SILENCE_MS,
+      });
+      return readEvents(answer.body, hostEventSchema);
+    },
+    pass: async ({ method, vmId, path, query = {}, body, contentType }, options) => {
+      const search = new URLSearchParams(query).toString();
+      const answer = await send({
+        ...options,
+        method,
+        path: `/v1/vms/${vmId}/${path}${search === '' ? '' : `?${search}`}`,
+        silenceMs: 0,
+        ...(body === undefined ? {} : { body }),
+        ...(contentType === undefined ? {} : { contentType }),
+      });
+      return {
+        status: answer.statusCode,
+        contentType: answer.headers['content-type']?.toString(),
+        contentLength: answer.headers['content-length']?.toString(),
+        body: answer.body,
+      };
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+/** What undici throws, as the error it means (F38: a broken link is not blamed on anything else). */
+export function asLinkError(error: unknown, signal: AbortSignal, socketPath: string): HearthError {
+  if (signal.aborted) return abortReason(signal);
+  if (error instanceof HearthError) return error;
+  const { detail } = asHearthError(error);
+  return new HearthError('host_unreachable', `${socketPath}: ${detail}`, { cause: error });
+}
+
+async function readProblem(
+  { statusCode, body }: Dispatcher.ResponseData,
+  signal: AbortSignal,
+  socketPath: string,
+): Promise<HearthError> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      size += chunk.length;
+      if (size > MAX_PROBLEM_BYTES) break;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    return asLinkError(error, signal, socketPath);
+  }
+  const text = Buffer.concat(chunks).toString();
+  const problem = problemSchema.safeParse(parseJson(text));
+  if (problem.success) return fromProblem(problem.data);
+  return new HearthError(
+    'internal',
+    `the host daemon answered ${statusCode} without a problem: ${text.slice(0, 200)}`,
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON, so not a problem of ours: the caller reports the text.
+    return undefined;
+  }
+}

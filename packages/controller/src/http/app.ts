@@ -1,0 +1,121 @@
+import cookie from '@fastify/cookie';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import { HearthError, makeId, requestIdSchema, type Config, type Health } from '@hearth/contract';
+import { fastify, LogController, type FastifyBaseLogger } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { World } from '../clock.ts';
+import type { HostLink } from '../host-link/host-link.ts';
+import type { AccessService } from '../users/access-service.ts';
+import type { VmService } from '../vms/vm-service.ts';
+import { guardAccess } from './access.ts';
+import { serveDocs } from './docs-page.ts';
+import { describeApi } from './documentation.ts';
+import type { App } from './fastify.ts';
+import { answerUnknownRoutes } from './not-found.ts';
+import { sendProblem } from './problems.ts';
+import { commandRoutes } from './routes/commands.ts';
+import { fileRoutes } from './routes/files.ts';
+import { signinRoutes } from './routes/signin.ts';
+import { systemRoutes } from './routes/system.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+import { vmRoutes } from './routes/vms.ts';
+import { vmStreamRoutes } from './routes/vm-streams.ts';
+
+/** What the routes work with. */
+export interface Services {
+  config: Config;
+  version: string;
+  vms: VmService;
+  access: AccessService;
+  host: HostLink;
+  health: () => Promise<Health>;
+  world: World;
+  /** Aborted when the controller stops: open streams end. */
+  stopping: AbortSignal;
+}
+
+const JSON_LIMIT_BYTES = 1024 * 1024;
+
+/** Builds the API; nothing listens yet. */
+export async function buildApp(services: Services, logger: FastifyBaseLogger): Promise<App> {
+  const { config, world, version } = services;
+  const { publicUrl, rateLimit: budget } = config.controller;
+  const secure = publicUrl?.startsWith('https:') ?? false;
+  const app: App = fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    bodyLimit: JSON_LIMIT_BYTES,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    requestIdHeader: false,
+    genReqId: ({ headers }) => {
+      const given = requestIdSchema.safeParse(headers['x-request-id']);
+      return given.success ? given.data : makeId('req', world.randomBytes);
+    },
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(error, request, reply);
+    },
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler((error, request, reply) => {
+    sendProblem(error, request, reply);
+  });
+
+  logRequests(app);
+  const setUnknownHandler = answerUnknownRoutes(app);
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"], baseUri: ["'none'"] },
+    },
+    // `no-referrer` would make browsers send `Origin: null` with forms.
+    referrerPolicy: { policy: 'same-origin' },
+    strictTransportSecurity: secure,
+  });
+  await app.register(cookie);
+  const cookieName = `${config.name}_session`;
+  guardAccess(app, { access: services.access, cookieName, publicUrl });
+  await app.register(rateLimit, {
+    max: budget.max,
+    timeWindow: budget.windowMinutes * 60_000,
+    enableDraftSpec: true,
+    // F29: whoever is known counts by name; streams and health don't eat up the allowance of calls.
+    keyGenerator: ({ identity, ip, routeOptions }) =>
+      `${routeOptions.config.budget ?? 'calls'} ${identity?.userId ?? ip}`,
+    errorResponseBuilder: (_request, { max, after }) =>
+      new HearthError('rate_limited', `more than ${max} requests; the allowance is new in ${after}`),
+  });
+  setUnknownHandler();
+  await describeApi(app, version);
+
+  systemRoutes(app, services);
+  tokenRoutes(app, services);
+  signinRoutes(app, services, { cookieName, secure });
+  vmRoutes(app, services);
+  vmStreamRoutes(app, services);
+  commandRoutes(app, services);
+  fileRoutes(app, services);
+  await serveDocs(app);
+  return app;
+}
+
+/** One line a call, with its id; never a query (it may hold a code), a header or a body. */
+function logRequests(app: App): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    reply.header('cache-control', 'no-store');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const fields = {
+      method: request.method,
+      path: request.url.split('?')[0],
+      status: reply.statusCode,
+      userId: request.identity?.userId,
+      durationMs: Math.round(reply.elapsedTime),
+    };
+    if (request.routeOptions.config.budget === 'health') request.log.debug(fields, 'answered');
+    else request.log.info(fields, 'answered');
+  });
+}

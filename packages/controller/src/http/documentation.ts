@@ -1,0 +1,104 @@
+import {
+  createdTokenSchema,
+  createTokenSchema,
+  createVmSchema,
+  errorTable,
+  execEventSchema,
+  execRequestSchema,
+  failureSchema,
+  healthSchema,
+  meSchema,
+  problemSchema,
+  signinLinkSchema,
+  timelineSchema,
+  tokenSchema,
+  vmEventSchema,
+  vmSchema,
+  type ErrorCode,
+} from '@hearth/contract';
+import swagger from '@fastify/swagger';
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import type { App } from './fastify.ts';
+import { PROBLEM_TYPE } from './problems.ts';
+
+/** Schemas that the document names once and refers to. */
+const registry = z.registry<{ id: string }>();
+registry
+  .add(problemSchema, { id: 'Problem' })
+  .add(vmSchema, { id: 'Vm' })
+  .add(vmEventSchema, { id: 'VmEvent' })
+  .add(timelineSchema, { id: 'Timeline' })
+  .add(failureSchema, { id: 'Failure' })
+  .add(createVmSchema, { id: 'CreateVm' })
+  .add(tokenSchema, { id: 'Token' })
+  .add(createTokenSchema, { id: 'CreateToken' })
+  .add(createdTokenSchema, { id: 'CreatedToken' })
+  .add(signinLinkSchema, { id: 'SigninLink' })
+  .add(healthSchema, { id: 'Health' })
+  .add(meSchema, { id: 'Me' })
+  .add(execRequestSchema, { id: 'ExecRequest' })
+  .add(execEventSchema, { id: 'ExecEvent' });
+
+/** The OpenAPI document, made from the routes' schemas when it is first asked for. */
+export async function describeApi(app: App, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Hearth',
+        version,
+        description:
+          'Isolated microVMs on your own machine for AI command-line tools. Errors are RFC 9457 problems with a `code`, ' +
+          'the `layer` at fault, and a `hint`. Make a token with `hearth token create`.',
+      },
+      tags: [
+        { name: 'vms', description: 'Virtual machines' },
+        { name: 'commands', description: 'Commands and files in a VM' },
+        { name: 'access', description: 'Tokens and sign-in' },
+        { name: 'system', description: 'The house itself' },
+      ],
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer', description: 'Authorization: Bearer hth_…' },
+        },
+      },
+      security: [{ token: [] }],
+    },
+    transform: createJsonSchemaTransform({ schemaRegistry: registry }),
+    transformObject: createJsonSchemaTransformObject({ schemaRegistry: registry }),
+  });
+}
+
+type Answers = Record<number, { description: string; content: Record<string, { schema: z.ZodType }> }>;
+
+/** Any route may answer these. */
+const always: ErrorCode[] = ['bad_request', 'rate_limited', 'internal', 'database_failed', 'shutting_down'];
+
+/** The errors of a route, by status, each naming its codes. */
+export function errors(...codes: ErrorCode[]): Answers {
+  const byStatus = Map.groupBy(new Set([...codes, ...always]), (code) => errorTable[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\`: ${errorTable[code].title}`).join('; '),
+        content: { [PROBLEM_TYPE]: { schema: problemSchema } },
+      },
+    ]),
+  );
+}
+
+/** An answer of one media type with a description. */
+export const answer = <T extends z.ZodType>(
+  description: string,
+  schema: T,
+  mediaType = 'application/json',
+): { description: string; content: Record<string, { schema: T }> } => ({
+  description,
+  content: { [mediaType]: { schema } },
+});
+
+/** Bytes, whatever they are. */
+export const bytesSchema = z.unknown().meta({ format: 'binary', type: 'string' });
+export const PUBLIC = { config: { access: 'public' } } as const;

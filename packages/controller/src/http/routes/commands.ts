@@ -1,0 +1,127 @@
+import {
+  execEventSchema,
+  execIdSchema,
+  execRequestSchema,
+  execSignalSchema,
+  type ErrorCode,
+} from '@hearth/contract';
+import { Readable } from 'node:stream';
+import { z } from 'zod';
+import type { Services } from '../app.ts';
+import { caller, clientSignal } from '../access.ts';
+import { passLines } from '../byte-stream.ts';
+import { answer, bytesSchema, errors } from '../documentation.ts';
+import type { App } from '../fastify.ts';
+import { acceptBytes } from '../raw-body.ts';
+import { readyVm } from '../ready-vm.ts';
+import { vmParamsSchema } from './vms.ts';
+
+const execParamsSchema = vmParamsSchema.extend({ execId: execIdSchema });
+/** What any call into a VM may answer. */
+export const insideErrors: readonly ErrorCode[] = [
+  'unauthenticated',
+  'not_found',
+  'vm_not_ready',
+  'vm_deleted',
+  'agent_unreachable',
+  'host_unreachable',
+  'deadline_exceeded',
+  'body_too_large',
+  'unsupported_media_type',
+];
+
+export function commandRoutes(app: App, { vms, host, stopping }: Services): void {
+  app.post(
+    '/api/vms/:id/exec',
+    {
+      config: { budget: 'streams' },
+      schema: {
+        summary: 'Run a command in a VM',
+        description:
+          'The answer streams: one JSON value a line, `started` first, `exit` or `error` last. ' +
+          'When the client goes away, the command’s whole process group ends. The environment is never logged.',
+        tags: ['commands'],
+        params: vmParamsSchema,
+        body: execRequestSchema,
+        response: {
+          ...errors(...insideErrors, 'exec_failed'),
+          200: answer('Events of the command', execEventSchema, 'application/x-ndjson'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const vm = await readyVm(vms, caller(request), request.params.id);
+      const signal = clientSignal(reply, stopping);
+      const { body } = await host.pass(
+        { method: 'POST', vmId: vm.id, path: 'exec', body: JSON.stringify(request.body) },
+        { signal, requestId: request.id },
+      );
+      reply.type('application/x-ndjson');
+      return reply.send(passLines(body, request.id, signal) as never);
+    },
+  );
+
+  app.post(
+    '/api/vms/:id/exec/:execId/signal',
+    {
+      schema: {
+        summary: 'Send a signal to a command',
+        description: 'To its whole process group.',
+        tags: ['commands'],
+        params: execParamsSchema,
+        body: execSignalSchema,
+        response: { ...errors(...insideErrors), 204: z.undefined().describe('The signal was sent') },
+      },
+    },
+    async (request, reply) => {
+      const { id, execId } = request.params;
+      const vm = await readyVm(vms, caller(request), id);
+      const { body } = await host.pass(
+        {
+          method: 'POST',
+          vmId: vm.id,
+          path: `exec/${execId}/signal`,
+          body: JSON.stringify(request.body),
+        },
+        { signal: clientSignal(reply, stopping), requestId: request.id },
+      );
+      body.resume();
+      return reply.code(204).send();
+    },
+  );
+
+  app.register(async (scope: App) => {
+    acceptBytes(scope);
+    scope.put(
+      '/api/vms/:id/exec/:execId/stdin',
+      {
+        config: { budget: 'streams' },
+        schema: {
+          summary: 'Write to the standard input of a command',
+          description: 'The bytes of the body, as they come; the end of the body closes the input.',
+          tags: ['commands'],
+          consumes: ['application/octet-stream'],
+          params: execParamsSchema,
+          body: bytesSchema,
+          response: { ...errors(...insideErrors), 204: z.undefined().describe('All bytes were written') },
+        },
+      },
+      async (request, reply) => {
+        const { id, execId } = request.params;
+        const vm = await readyVm(vms, caller(request), id);
+        const { body } = await host.pass(
+          {
+            method: 'PUT',
+            vmId: vm.id,
+            path: `exec/${execId}/stdin`,
+            body: request.body instanceof Readable ? request.body : '',
+            contentType: 'application/octet-stream',
+          },
+          { signal: clientSignal(reply, stopping), requestId: request.id },
+        );
+        body.resume();
+        return reply.code(204).send();
+      },
+    );
+  });
+}

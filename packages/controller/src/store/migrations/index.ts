@@ -1,0 +1,5 @@
+import type { Migration } from 'kysely/migration';
+import * as usersTokensVms from './0001-users-tokens-vms.ts';
+
+/** Every migration by its name, which is its order; imported, not found on disk, so that they load before root is given up. */
+export const migrations: Record<string, Migration> = { '0001-users-tokens-vms': usersTokensVms };

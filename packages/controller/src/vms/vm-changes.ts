@@ -1,0 +1,32 @@
+import type { VmId } from '@hearth/contract';
+import type { VmRecord } from '../domain/vms/vm-record.ts';
+
+/** Tells whoever waits for a VM that it changed; null: it was taken back and never was. */
+export type VmListener = (vm: VmRecord | null) => void;
+
+export interface VmChanges {
+  publish(id: VmId, vm: VmRecord | null): void;
+  /** Gives back what ends the subscription. */
+  subscribe(id: VmId, listener: VmListener): () => void;
+  /** Subscriptions open now. */
+  size(): number;
+}
+
+export function createVmChanges(): VmChanges {
+  const listeners = new Map<VmId, Set<VmListener>>();
+  return {
+    publish: (id, vm) => {
+      for (const listener of [...(listeners.get(id) ?? [])]) listener(vm);
+    },
+    subscribe: (id, listener) => {
+      const set = listeners.get(id) ?? new Set();
+      listeners.set(id, set);
+      set.add(listener);
+      return () => {
+        set.delete(listener);
+        if (set.size === 0 && listeners.get(id) === set) listeners.delete(id);
+      };
+    },
+    size: () => [...listeners.values()].reduce((sum, set) => sum + set.size, 0),
+  };
+}

@@ -1,0 +1,298 @@
+import {
+  asHearthError,
+  encodeLine,
+  execRequestSchema,
+  execSignalSchema,
+  fileWriteQuerySchema,
+  filePathQuerySchema,
+  HearthError,
+  hostCreateVmSchema,
+  parseWith,
+  toProblem,
+  vmIdSchema,
+  type HostCapacity,
+  type HostEvent,
+  type HostHealth,
+  type HostVm,
+  type VmId,
+} from '@hearth/contract';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { createExecutions, type Executions } from './executions.ts';
+import { createMachines, defaultScript, type FakeHostScript, type Machines } from './machines.ts';
+
+export interface FakeHost {
+  readonly socketPath: string;
+  readonly script: FakeHostScript;
+  readonly machines: Machines;
+  readonly executions: Executions;
+  /** `METHOD path requestId` of every call so far. */
+  readonly calls: { method: string; path: string; requestId: string | undefined }[];
+  readonly files: Map<string, Uint8Array>;
+  /** Streams of events open now. */
+  eventStreams(): number;
+  /** Cuts every stream of events, as a restart of the daemon does. */
+  cutEvents(): void;
+  /** Stops to listen and drops all connections; the VMs live on. */
+  stop(): Promise<void>;
+  /** Listens again. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const STARTED_AT = performance.now();
+const BEAT_MS = 5000;
+
+/** The host daemon's API over a unix socket, with VMs that are timers. */
+export async function startFakeHost(
+  socketPath: string,
+  script: Partial<FakeHostScript> = {},
+): Promise<FakeHost> {
+  const told: FakeHostScript = { ...defaultScript, ...script };
+  const state = {
+    socketPath,
+    script: told,
+    machines: createMachines(told),
+    executions: createExecutions(),
+    calls: [] as FakeHost['calls'],
+    files: new Map<string, Uint8Array>(),
+    events: new Set<ServerResponse>(),
+  };
+  const sockets = new Set<Socket>();
+  let server: Server | null = null;
+
+  const listen = async (): Promise<void> => {
+    await rm(socketPath, { force: true });
+    const next = createServer((request, response) => {
+      answer(state, request, response).catch((error: unknown) => {
+        sendProblem(response, asHearthError(error));
+      });
+    });
+    next.on('connection', (socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+    });
+    next.listen(socketPath);
+    await once(next, 'listening');
+    server = next;
+  };
+  const stop = async (): Promise<void> => {
+    const old = server;
+    if (old === null) return;
+    server = null;
+    const closed = once(old, 'close');
+    old.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+    await rm(socketPath, { force: true });
+  };
+
+  await listen();
+  return {
+    ...state,
+    eventStreams: () => state.events.size,
+    cutEvents: () => {
+      for (const response of state.events) response.destroy();
+    },
+    stop,
+    restart: listen,
+    close: async () => {
+      state.machines.stop();
+      await stop();
+    },
+  };
+}
+
+type State = Omit<FakeHost, 'eventStreams' | 'cutEvents' | 'stop' | 'restart' | 'close'> & {
+  events: Set<ServerResponse>;
+};
+
+async function answer(state: State, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { machines, script } = state;
+  const url = new URL(request.url ?? '/', 'http://host');
+  const method = request.method ?? 'GET';
+  const requestId = request.headers['x-request-id'];
+  state.calls.push({ method, path: url.pathname, requestId: requestId?.toString() });
+  const call = `${method} ${url.pathname}`;
+  if (call === 'GET /v1/health') return sendJson(response, 200, health(script));
+  if (call === 'GET /v1/capacity') return sendJson(response, 200, capacity(state));
+  if (call === 'GET /v1/vms') return sendJson(response, 200, { vms: machines.list() });
+  if (call === 'GET /v1/events') return streamEvents(state, response);
+
+  const match = /^\/v1\/vms\/([^/]+)(?:\/(.+))?$/.exec(url.pathname);
+  if (match === null) throw new HearthError('route_not_found', call);
+  const id = parseWith(vmIdSchema, match[1], 'bad_request', 'VM id');
+  const rest = match[2];
+  if (rest !== undefined) return answerInside(state, { id, rest, method, url, request, response });
+  switch (method) {
+    case 'GET':
+      return sendJson(response, 200, find(state, id));
+    case 'PUT': {
+      const body = parseWith(hostCreateVmSchema, await readJson(request), 'bad_request', 'body');
+      if (script.createDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, script.createDelayMs));
+      if (script.refuseCreate !== null) throw script.refuseCreate;
+      return sendJson(response, 202, machines.create(id, body));
+    }
+    case 'DELETE':
+      return sendJson(response, 200, await machines.remove(id));
+    default:
+      throw new HearthError('method_not_allowed', call);
+  }
+}
+
+interface Inside {
+  id: VmId;
+  /** Path behind the VM's id. */
+  rest: string;
+  method: string;
+  url: URL;
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+async function answerInside(state: State, call: Inside): Promise<void> {
+  const { id, rest, method, url, request, response } = call;
+  if (rest === 'console' && method === 'GET') return streamConsole(state, call);
+  const vm = find(state, id);
+  if (vm.state !== 'ready') throw new HearthError('vm_not_ready', `${id} is ${vm.state}`, { vmId: id });
+  const query = Object.fromEntries(url.searchParams);
+  if (rest === 'exec' && method === 'POST') {
+    const body = parseWith(execRequestSchema, await readJson(request), 'bad_request', 'body');
+    state.executions.start(body, response);
+    return;
+  }
+  if (rest === 'files' && method === 'GET') {
+    const { path } = parseWith(filePathQuerySchema, query, 'bad_request', 'query');
+    const bytes = state.files.get(`${id}:${path}`);
+    if (bytes === undefined) throw new HearthError('file_not_found', path, { vmId: id });
+    response.writeHead(200, {
+      'content-type': 'application/octet-stream',
+      'content-length': bytes.length,
+    });
+    response.end(bytes);
+    return;
+  }
+  if (rest === 'files' && method === 'PUT') {
+    const { path } = parseWith(fileWriteQuerySchema, query, 'bad_request', 'query');
+    const bytes = await readBytes(request);
+    state.files.set(`${id}:${path}`, bytes);
+    return sendJson(response, 200, { path, bytes: bytes.length });
+  }
+  const match = /^exec\/([^/]+)\/(stdin|signal)$/.exec(rest);
+  if (match?.[2] === 'stdin' && method === 'PUT') {
+    await state.executions.stdin(match[1] ?? '', request);
+    response.writeHead(204).end();
+    return;
+  }
+  if (match?.[2] === 'signal' && method === 'POST') {
+    const { signal } = parseWith(execSignalSchema, await readJson(request), 'bad_request', 'body');
+    state.executions.signal(match[1] ?? '', signal);
+    response.writeHead(204).end();
+    return;
+  }
+  throw new HearthError('route_not_found', `${method} ${url.pathname}`);
+}
+
+function find({ machines }: State, id: VmId): HostVm {
+  const vm = machines.get(id);
+  if (vm === undefined) throw new HearthError('not_found', `there is no VM ${id} on this host`, { vmId: id });
+  return vm;
+}
+
+function health({ degraded }: FakeHostScript): HostHealth {
+  const names = ['bridge', 'dnsmasq', 'firewall', 'disk', 'image', 'vmm'];
+  return {
+    status: degraded === null ? 'ok' : 'degraded',
+    version: '0.1.0',
+    uptimeSeconds: (performance.now() - STARTED_AT) / 1000,
+    checks: names.map((name) => ({
+      name,
+      ok: name !== degraded,
+      detail: name === degraded ? 'broken' : 'ok',
+    })),
+  };
+}
+
+function capacity({ machines, script }: State): HostCapacity {
+  const used = machines.list().reduce((sum, vm) => sum + vm.memMiB, 0);
+  return {
+    cpus: script.cpus,
+    memMiB: script.memMiB,
+    memFreeMiB: Math.max(0, script.memMiB - used),
+    diskFreeMiB: 100_000,
+    addressesFree: 200,
+    accelerator: 'unknown',
+  };
+}
+
+function streamEvents({ machines, events }: State, response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  response.flushHeaders();
+  const send = (event: HostEvent): void => {
+    response.write(encodeLine(event));
+  };
+  for (const vm of machines.list()) send({ type: 'vm', vm });
+  const unsubscribe = machines.subscribe(send);
+  const beat = setInterval(() => send({ type: 'beat' }), BEAT_MS);
+  events.add(response);
+  response.on('close', () => {
+    events.delete(response);
+    unsubscribe();
+    clearInterval(beat);
+  });
+}
+
+function streamConsole({ machines }: State, { id, url, response }: Inside): void {
+  const text = machines.consoleOf(id);
+  if (text === undefined) throw new HearthError('not_found', `there is no console of ${id}`, { vmId: id });
+  response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+  response.flushHeaders();
+  const stamp = url.searchParams.get('timestamps') === 'true';
+  const send = (part: string): void => {
+    response.write(stamp ? part.replace(/^(?=.)/gm, '2026-01-01T00:00:00.000Z ') : part);
+  };
+  send(text);
+  if (url.searchParams.get('follow') !== 'true' || machines.get(id) === undefined) {
+    response.end();
+    return;
+  }
+  const unsubscribe = machines.onConsole(id, send);
+  const stopWatching = machines.subscribe((event) => {
+    if (event.type === 'vm' && event.vm.id === id && event.vm.state === 'gone') response.end();
+  });
+  response.on('close', () => {
+    unsubscribe();
+    stopWatching();
+  });
+}
+
+async function readBytes(request: IncomingMessage): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of request as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const text = Buffer.from(await readBytes(request)).toString();
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new HearthError('bad_request', 'the body is not JSON', { cause });
+  }
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}
+
+function sendProblem(response: ServerResponse, error: HearthError): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  response.writeHead(error.status, { 'content-type': 'application/problem+json' });
+  response.end(JSON.stringify(toProblem(error)));
+}

@@ -1,0 +1,3 @@
+export { startFakeHost, type FakeHost } from './fake-host.ts';
+export type { FakeHostScript, Machines } from './machines.ts';
+export type { Executions } from './executions.ts';
