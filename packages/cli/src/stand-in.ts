@@ -60,7 +60,10 @@ export async function standIn(options: StandInOptions): Promise<void> {
         },
       );
     const baseUrl = `http://127.0.0.1:${options.port}`;
-    if (out.json) { out.value({ vm: vm.id, baseUrl }); return; }
+    if (out.json) {
+      out.value({ vm: vm.id, baseUrl });
+      return;
+    }
     out.line(`the stand-in listens in ${vm.id}; any API key will do:`);
     out.line(
       `  echo any-key >/tmp/key; hearth run claude_code "hello" --vm ${vm.id} --base-url ${baseUrl} --api-key-file /tmp/key`,

@@ -16,7 +16,10 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
       json: { role, user, expiresInDays },
       signal,
     });
-    if (out.json) { out.value(created); return; }
+    if (out.json) {
+      out.value(created);
+      return;
+    }
     out.note(`${created.id} for ${created.user} (${created.role}); the token is shown this once:`);
     out.line(created.token);
   });
@@ -25,7 +28,10 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
 export async function listTokens(options: CommonOptions): Promise<void> {
   await withApi(options, async (api, { out, signal }) => {
     const list = await api.get(tokenListSchema, '/api/tokens', { signal });
-    if (out.json) { out.value(list); return; }
+    if (out.json) {
+      out.value(list);
+      return;
+    }
     out.line(
       renderTable(
         ['ID', 'USER', 'ROLE', 'CREATED', 'EXPIRES', 'LAST USED'],

@@ -49,7 +49,10 @@ export async function down(options: DownOptions): Promise<void> {
     if (running.controller.process !== null && !stopped.includes('controller')) stopped.push('controller');
     if (options.keepVms !== true) await endNamespace(config, signal);
     if (options.purge === true) await purge(config);
-    if (out.json) { out.value({ stopped, deletedVms: deleted, purged: options.purge === true }); return; }
+    if (out.json) {
+      out.value({ stopped, deletedVms: deleted, purged: options.purge === true });
+      return;
+    }
     for (const id of deleted) out.line(`${id} deleted`);
     out.line(
       stopped.length === 0 ? `Hearth '${config.name}' was not running` : `stopped: ${stopped.join(' and ')}`,

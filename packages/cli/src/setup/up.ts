@@ -120,7 +120,10 @@ async function makeSigninLink(options: CommonOptions, { environment, signal }: C
 
 function sayUp(config: Config, link: string, { detach }: UpOptions, { out }: Context): void {
   const url = publicUrl(config);
-  if (out.json) { out.value({ type: 'up', alreadyRunning: false, url, signinLink: link }); return; }
+  if (out.json) {
+    out.value({ type: 'up', alreadyRunning: false, url, signinLink: link });
+    return;
+  }
   const { paint } = out;
   out.line();
   out.line(`${paint.bold('Hearth is up')} at ${paint.accent(url)}`);

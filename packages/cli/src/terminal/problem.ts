@@ -34,7 +34,12 @@ export interface ReportOptions {
 /** Says what went wrong and returns the exit code for it. */
 export function reportError(error: unknown, { json, verbose }: ReportOptions): number {
   const known = asHearthError(error);
-  const problem = toProblem(known);
+  const problem: Problem = {
+    ...toProblem(known),
+    ...(known === error
+      ? {}
+      : { hint: 'This is a fault of this command: --verbose shows where. Please report it.' }),
+  };
   const out = makeOutput({ json, noColor: readEnvironment().noColor });
   if (json) out.raw(`${JSON.stringify(problem)}\n`);
   else out.raw(`${renderProblem(problem, out.paint)}\n`);
