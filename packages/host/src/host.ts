@@ -9,6 +9,7 @@ import {
   type Config,
   type HostCapacity,
   type HostHealth,
+  type ImageId,
   type Log,
   type VmId,
 } from '@hearth/contract';
@@ -24,7 +25,7 @@ import { openAddressBook } from './network/address-book.ts';
 import { createHostNetwork } from './network/host-network.ts';
 import { planNetwork } from './network/addressing.ts';
 import { peerUid } from './peer/peer-credentials.ts';
-import { openImageSource } from './images/image-source.ts';
+import { openImageSource, type StoredImages } from './images/image-source.ts';
 import { createBootSlots, freeMemMiB } from './vms/admission.ts';
 import { sweepLeftovers } from './vms/sweep.ts';
 import { VmHost } from './vms/vm-host.ts';
@@ -38,6 +39,8 @@ const DISK_LOW_MIB = 1024;
 
 export interface HostOptions {
   config: Config;
+  /** The image that new VMs start from: the one that `hearth up` built; the newest gated one where left out. */
+  imageId?: ImageId;
   log: Log;
   logger: FastifyBaseLogger;
   /** Users that may call the daemon besides root. */
@@ -55,7 +58,14 @@ export interface Host {
 }
 
 /** Puts the host daemon together. Runs as root inside the network namespace of this Hearth. */
-export async function openHost({ config, log, logger, callerUids, callerGid }: HostOptions): Promise<Host> {
+export async function openHost({
+  config,
+  imageId,
+  log,
+  logger,
+  callerUids,
+  callerGid,
+}: HostOptions): Promise<Host> {
   for (const folder of [config.stateDir, config.runDir])
     await mkdir(folder, { recursive: true, mode: 0o755 });
   const database = openHostDatabase(join(config.stateDir, 'host.db'));
@@ -77,7 +87,7 @@ export async function openHost({ config, log, logger, callerUids, callerGid }: H
     setup,
   );
 
-  const images = openImageSource(config.imageStore);
+  const images = pinned(openImageSource(config.imageStore), imageId);
   const agents = createAgentClient();
   const cgroups = await openCgroups(`hearth-${config.name}`, log);
   const vmmSource = createVmmSource({ config, images, cgroups, facts: createFacts(database), log });
@@ -151,6 +161,11 @@ export async function openHost({ config, log, logger, callerUids, callerGid }: H
   };
 }
 
+/** Two Hearths may share a store and want different images of it. */
+function pinned(images: StoredImages, imageId: ImageId | undefined): StoredImages {
+  return imageId === undefined ? images : { ...images, current: () => images.gated(imageId) };
+}
+
 async function diskCheck({ stateDir }: Config): Promise<Check> {
   const free = await freeMiB(stateDir);
   return { name: 'disk', ok: free >= DISK_LOW_MIB, detail: `${free} MiB free in ${stateDir}` };
@@ -164,4 +179,3 @@ async function imageCheck(images: ReturnType<typeof openImageSource>): Promise<C
     return { name: 'image', ok: false, detail: error instanceof Error ? error.message : String(error) };
   }
 }
-

@@ -19,7 +19,7 @@ import { prepareNamespace } from './network/namespace.ts';
 import { userIds } from './peer/users.ts';
 
 /**
- * The host daemon: `node main.ts [--config FILE]`, as root. It prepares the namespace of this Hearth from outside,
+ * The host daemon: `node main.ts [--config FILE] [--image ID]`, as root. It prepares the namespace of this Hearth from outside,
  * then becomes the same program inside it (nsenter, same pid). Logs JSON lines to standard output; a start that fails
  * ends with a line of level `fatal` holding the problem, and exit code 1.
  */
@@ -54,6 +54,7 @@ async function enterNamespace(config: Config): Promise<void> {
     '--inside',
   ];
   if (values.config !== undefined) args.push('--config', values.config);
+  if (values.image !== undefined) args.push('--image', values.image);
   // Replaces this process: same pid, and `ip netns exec` would hide /sys/fs/cgroup.
   process.execve?.('/usr/bin/nsenter', args, inheritedEnvironment());
 }
@@ -80,7 +81,18 @@ async function serve(config: Config): Promise<void> {
   const identity = await identifyProcess(process.pid);
   await writeFile(pidPathOf(config), JSON.stringify(identity));
   const caller = await userIds(config.controller.user);
-  const host = await openHost({ config, log, logger, callerUids: [caller.uid], callerGid: caller.gid });
+  const image =
+    values.image === undefined
+      ? {}
+      : { imageId: parseWith(imageIdSchema, values.image, 'image_missing', '--image') };
+  const host = await openHost({
+    config,
+    ...image,
+    log,
+    logger,
+    callerUids: [caller.uid],
+    callerGid: caller.gid,
+  });
   log('host daemon is up', { socket: host.socketPath, vms: host.vms.list().length });
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {

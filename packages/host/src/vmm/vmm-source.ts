@@ -9,9 +9,9 @@ import { createQemu } from './qemu/qemu.ts';
 import type { Vmm } from './vmm.ts';
 
 export interface VmmSource {
-  vmm(): Promise<Vmm>;
+  vmm: () => Promise<Vmm>;
   /** The machine's accelerator, found by a boot and remembered for kernel and boot of the machine. */
-  probe(): Promise<AcceleratorProbe>;
+  probe: () => Promise<AcceleratorProbe>;
   accelerator(): HostCapacity['accelerator'];
   check(): Check;
 }

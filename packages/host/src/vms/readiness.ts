@@ -79,7 +79,8 @@ export async function verifyOverNetwork(
   progress: Progress,
 ): Promise<void> {
   let finding = new HearthError('guest_not_ready', 'the agent was never asked', { vmId: vm.id });
-  while (!progress.signal.aborted) {
+  const isOver = (): boolean => progress.signal.aborted;
+  while (!isOver()) {
     try {
       const health = await probe();
       if (health.vmId !== vm.id)
@@ -92,7 +93,7 @@ export async function verifyOverNetwork(
       finding = new HearthError('guest_not_ready', missingServices(health.services), { vmId: vm.id });
     } catch (error) {
       if (!(error instanceof HearthError) || error.code === 'address_mismatch') throw error;
-      if (!progress.signal.aborted) finding = error;
+      if (!isOver()) finding = error;
     }
     await pause(RETRY_MS, progress.signal).catch(() => undefined);
   }

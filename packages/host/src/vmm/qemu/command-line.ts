@@ -13,7 +13,7 @@ export const TRANSLATION_CACHE_MIB = 256;
 
 /**
  * The command line of QEMU's microvm machine, as measured in the design notes. Pure.
- * Sandbox: elevateprivileges=children, since `deny` would also forbid QEMU's own step down to vmmUser.
+ * Sandbox:  since `deny` would also forbid QEMU's own step down to vmmUser.
  */
 export function qemuArguments(spec: VmmSpec, { accelerator, tscKhz, vmmUser }: QemuMachine): string[] {
   const timing = accelerator === 'tcg' ? [`tsc_early_khz=${tscKhz}`, 'tsc=reliable'] : [];
@@ -25,7 +25,7 @@ export function qemuArguments(spec: VmmSpec, { accelerator, tscKhz, vmmUser }: Q
       : ['-accel', `tcg,thread=multi,tb-size=${TRANSLATION_CACHE_MIB}`, '-cpu', 'max']),
     ...['-smp', String(spec.cpus), '-m', `${spec.memMiB}M`],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=children,spawn=deny,resourcecontrol=deny'],
+    ...['-sandbox', 'on,obsolete=deny,spawn=deny,resourcecontrol=deny'],
     ...(vmmUser === null ? [] : ['-runas', vmmUser]),
     ...['-pidfile', spec.pidPath],
     ...['-chardev', `file,id=console,path=${spec.consolePath},append=on`, '-serial', 'chardev:console'],

@@ -34,10 +34,13 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
         memMiB: spec.memMiB + TRANSLATION_CACHE_MIB + OVERHEAD_MIB,
         cpus: spec.cpus + 0.5,
       });
-      const [command, ...args] = [...group.wrapper, binary, ...qemuArguments(spec, machine)] as [
-        string,
-        ...string[],
-      ];
+      const [command, ...args] = [
+        ...group.wrapper,
+        'setpriv',
+        '--no-new-privs',
+        binary,
+        ...qemuArguments(spec, machine),
+      ] as [string, ...string[]];
       // A descriptor for the child only; a synchronous open of a local file is short.
       const log = openSync(spec.logPath, 'a', 0o600);
       let pid: number | undefined;
