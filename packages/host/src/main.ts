@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util';
 import {
   asHearthError,
   HearthError,
+  imageIdSchema,
+  parseWith,
   startProgress,
   toProblem,
   type Config,
@@ -24,7 +26,11 @@ import { userIds } from './peer/users.ts';
  * ends with a line of level `fatal` holding the problem, and exit code 1.
  */
 const { values } = parseArgs({
-  options: { config: { type: 'string' }, inside: { type: 'boolean', default: false } },
+  options: {
+    config: { type: 'string' },
+    image: { type: 'string' },
+    inside: { type: 'boolean', default: false },
+  },
 });
 
 const logger = pino({
