@@ -1,13 +1,9 @@
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
-import { HearthError, makeId, requestIdSchema, type Config, type Health } from '@hearth/contract';
+import { HearthError, makeId, requestIdSchema } from '@hearth/contract';
 import { fastify, LogController, type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { World } from '../clock.ts';
-import type { HostLink } from '../host-link/host-link.ts';
-import type { AccessService } from '../users/access-service.ts';
-import type { VmService } from '../vms/vm-service.ts';
 import { guardAccess } from './access.ts';
 import { serveDocs } from './docs-page.ts';
 import { describeApi } from './documentation.ts';
@@ -21,19 +17,7 @@ import { systemRoutes } from './routes/system.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { vmRoutes } from './routes/vms.ts';
 import { vmStreamRoutes } from './routes/vm-streams.ts';
-
-/** What the routes work with. */
-export interface Services {
-  config: Config;
-  version: string;
-  vms: VmService;
-  access: AccessService;
-  host: HostLink;
-  health: () => Promise<Health>;
-  world: World;
-  /** Aborted when the controller stops: open streams end. */
-  stopping: AbortSignal;
-}
+import type { Services } from './services.ts';
 
 const JSON_LIMIT_BYTES = 1024 * 1024;
 

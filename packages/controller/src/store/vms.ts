@@ -54,7 +54,7 @@ export function createVmStore(db: Database): VmStore {
         // Touching the user's row makes creations of one user wait for each other in every dialect.
         await tx
           .updateTable('users')
-          .set(({ ref }) => ({ name: ref('name') }))
+          .set((builder) => ({ name: builder.ref('name') }))
           .where('id', '=', vm.userId)
           .execute();
         if (key !== null) {
@@ -74,7 +74,7 @@ export function createVmStore(db: Database): VmStore {
         }
         const { count } = await tx
           .selectFrom('vms')
-          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .select((builder) => builder.fn.countAll().as('count'))
           .where('user_id', '=', vm.userId)
           .where('state', '!=', 'deleted')
           .executeTakeFirstOrThrow();

@@ -19,7 +19,7 @@ export interface FollowHostDeps {
 export async function followHost({ host, reconcile, log, signal }: FollowHostDeps): Promise<void> {
   let pauseMs = FIRST_PAUSE_MS;
   let outage = false;
-  while (!signal.aborted) {
+  for (;;) {
     try {
       const events = await host.events({ signal });
       pauseMs = FIRST_PAUSE_MS;

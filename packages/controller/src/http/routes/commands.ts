@@ -7,7 +7,7 @@ import {
 } from '@hearth/contract';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import type { Services } from '../app.ts';
+import type { Services } from '../services.ts';
 import { caller, clientSignal } from '../access.ts';
 import { passLines } from '../byte-stream.ts';
 import { answer, bytesSchema, errors } from '../documentation.ts';

@@ -1,7 +1,7 @@
 import { filePathQuerySchema, fileWriteQuerySchema, fileWrittenSchema, parseWith } from '@hearth/contract';
 import { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
-import type { Services } from '../app.ts';
+import type { Services } from '../services.ts';
 import { caller, clientSignal } from '../access.ts';
 import { answer, bytesSchema, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';

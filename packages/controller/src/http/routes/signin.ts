@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { Services } from '../app.ts';
+import type { Services } from '../services.ts';
 import { checkOrigin } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';

@@ -1,5 +1,5 @@
 import { healthSchema, meSchema } from '@hearth/contract';
-import type { Services } from '../app.ts';
+import type { Services } from '../services.ts';
 import { caller } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';

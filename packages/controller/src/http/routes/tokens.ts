@@ -6,7 +6,7 @@ import {
   tokenListSchema,
 } from '@hearth/contract';
 import { z } from 'zod';
-import type { Services } from '../app.ts';
+import type { Services } from '../services.ts';
 import { caller } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';

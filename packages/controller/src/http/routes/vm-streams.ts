@@ -2,7 +2,7 @@ import { consoleQuerySchema, vmEventSchema } from '@hearth/contract';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { toView, type VmRecord } from '../../domain/vms/vm-record.ts';
-import type { Services } from '../app.ts';
+import type { Services } from '../services.ts';
 import { caller, clientSignal } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';

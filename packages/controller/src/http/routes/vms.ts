@@ -1,7 +1,7 @@
 import { createVmSchema, vmIdSchema, vmListSchema, vmSchema, type RequestId } from '@hearth/contract';
 import { z } from 'zod';
 import { toView } from '../../domain/vms/vm-record.ts';
-import type { Services } from '../app.ts';
+import type { Services } from '../services.ts';
 import { caller, clientSignal } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';
