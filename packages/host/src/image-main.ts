@@ -1,10 +1,21 @@
 import { join } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { asHearthError, encodeLine, HearthError, toProblem, type ImageEvent } from '@hearth/contract';
+import {
+  asHearthError,
+  encodeLine,
+  HearthError,
+  toProblem,
+  type ImageEvent,
+  type ImageGate,
+  type Log,
+} from '@hearth/contract';
 import { buildEnvironment, searchPath } from './images/build-environment/config.ts';
 import { buildImage } from './images/build-image.ts';
 import { findNpm } from './images/find-npm.ts';
-import { listImages, readGate, readImage } from './images/image-store.ts';
+import { gateConfig } from './images/gate/gate-rooms.ts';
+import { checkImage } from './images/gate/gate-inside.ts';
+import { runGate } from './images/gate/gate.ts';
+import { listImages, readGate, readImage, writeGate } from './images/image-store.ts';
 import { removeImage } from './images/remove-image.ts';
 
 const PROJECT = join(import.meta.dirname, '../../..');
@@ -24,11 +35,12 @@ const emit = (event: ImageEvent): void => {
   process.stdout.write(encodeLine(event));
 };
 
-/** build | ls | show ID | rm ID, told in JSON lines; `done`, `list`, `image`, `removed` or `error` is the last. */
+/** build | ls | show ID | gate [ID] | rm ID, told in JSON lines; `done`, `list`, `image`, `removed` or `error` is the last. */
 async function main(signal: AbortSignal): Promise<void> {
   const { values, positionals } = readArguments();
-  const [verb, id] = positionals;
-  const onWait = (): void => emit({ type: 'message', text: `the store ${values.store} is in use by a build; waiting` });
+  const [verb, id, third] = positionals;
+  const onWait = (): void =>
+    emit({ type: 'message', text: `the store ${values.store} is in use by a build; waiting` });
   switch (verb) {
     case 'build': {
       const { manifest, reused, elapsedMs } = await buildImage({
@@ -60,9 +72,47 @@ async function main(signal: AbortSignal): Promise<void> {
       emit({ type: 'removed', imageId, freedBytes });
       return;
     }
+    case 'gate': {
+      const manifest = await readImage(values.store, id ?? (await newest(values.store)));
+      const inside = [process.execPath, import.meta.filename, 'gate-inside', '--store', values.store];
+      const gate = await runGate({ store: values.store, manifest, inside, signal, emit, log });
+      emit({ type: 'image', manifest, gate });
+      if (gate.status === 'failed') {
+        const failed = gate.results.filter(({ ok }) => !ok).map(({ name, kind }) => `${name} (${kind})`);
+        throw new HearthError('image_gate_failed', `${manifest.id}: ${failed.join(', ')}`);
+      }
+      return;
+    }
+    // Only runGate calls this, in the namespace of a gate's room.
+    case 'gate-inside': {
+      const manifest = await readImage(values.store, need(third));
+      const config = gateConfig(values.store, need(id));
+      const onCheck = ({ name, kind, ok, detail }: ImageGate['results'][number]): void =>
+        emit({ type: 'check', name, kind, ok, detail });
+      await writeGate(
+        values.store,
+        manifest.id,
+        await checkImage({ config, manifest, signal, onCheck, log }),
+      );
+      return;
+    }
     default:
-      throw new HearthError('bad_request', `expected build, ls, show ID or rm ID, not ${verb ?? 'nothing'}`);
+      throw new HearthError(
+        'bad_request',
+        `expected build, ls, show ID, gate [ID] or rm ID, not ${verb ?? 'nothing'}`,
+      );
   }
+}
+
+/** Standard output is for events. */
+const log: Log = (message, fields) => {
+  process.stderr.write(encodeLine({ message, ...fields }));
+};
+
+async function newest(store: string): Promise<string> {
+  const [image] = await listImages(store);
+  if (image === undefined) throw new HearthError('image_missing', `${store} holds no image`);
+  return image.id;
 }
 
 function readArguments() {
