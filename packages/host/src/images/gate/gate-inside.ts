@@ -19,7 +19,6 @@ import {
 import { createAgentClient, type AgentClient, type AgentEndpoint } from '../../guest-link/agent-client.ts';
 import { createAddressStore } from '../../journal/address-store.ts';
 import { openHostDatabase } from '../../journal/database.ts';
-import { createFacts } from '../../journal/facts.ts';
 import { createVmRecords } from '../../journal/vm-records.ts';
 import { openAddressBook } from '../../network/address-book.ts';
 import { planNetwork } from '../../network/addressing.ts';
@@ -64,7 +63,7 @@ export async function checkImage({ config, manifest, signal, onCheck, log }: Gat
   const images = { ...openImageSource(config.imageStore), current: () => Promise.resolve(manifest) };
   const agents = createAgentClient();
   const cgroups = await openCgroups(`hearth-${config.name}`, log);
-  const source = createVmmSource({ config, images, cgroups, facts: createFacts(database), log });
+  const source = createVmmSource({ config, images, cgroups, log });
   const vms = new VmHost({
     ...{ config, images, network, records, agents, addresses, randomBytes, log },
     ...{ vmm: () => source.vmm(), probe: () => source.probe(), now: Date.now },
