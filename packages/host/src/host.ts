@@ -19,7 +19,6 @@ import { createAgentClient } from './guest-link/agent-client.ts';
 import { createHostServer } from './http/server.ts';
 import { createAddressStore } from './journal/address-store.ts';
 import { openHostDatabase } from './journal/database.ts';
-import { createFacts } from './journal/facts.ts';
 import { createVmRecords } from './journal/vm-records.ts';
 import { openAddressBook } from './network/address-book.ts';
 import { createHostNetwork } from './network/host-network.ts';
@@ -90,7 +89,7 @@ export async function openHost({
   const images = pinned(openImageSource(config.imageStore), imageId);
   const agents = createAgentClient();
   const cgroups = await openCgroups(`hearth-${config.name}`, log);
-  const vmmSource = createVmmSource({ config, images, cgroups, facts: createFacts(database), log });
+  const vmmSource = createVmmSource({ config, images, cgroups, log });
   const vms = new VmHost({
     ...{ config, images, network, records, agents, randomBytes, log },
     ...{ vmm: vmmSource.vmm, probe: vmmSource.probe, addresses: book, now: Date.now },

@@ -23,10 +23,6 @@ export function openHostDatabase(path: string): HostDatabase {
       vm_id TEXT PRIMARY KEY,
       row TEXT NOT NULL
     ) STRICT;
-    CREATE TABLE IF NOT EXISTS facts (
-      name TEXT PRIMARY KEY,
-      value TEXT NOT NULL
-    ) STRICT;
   `);
   return database;
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Check, Config, HostCapacity, Log } from '@hearth/contract';
 import { z } from 'zod';
-import type { Facts } from '../journal/facts.ts';
+import { createFacts } from './machine-facts.ts';
 import type { ImageSource } from '../vms/ports.ts';
 import { probeAccelerator, readTscKhz, type AcceleratorProbe } from './accelerator.ts';
 import type { CgroupTree } from './cgroup.ts';
@@ -20,7 +20,6 @@ export interface VmmSourceOptions {
   config: Config;
   images: ImageSource;
   cgroups: CgroupTree;
-  facts: Facts;
   log: Log;
 }
 
@@ -31,7 +30,8 @@ const probeSchema = z.object({
 });
 
 /** Chooses the VMM of this host, once it is needed. */
-export function createVmmSource({ config, images, cgroups, facts, log }: VmmSourceOptions): VmmSource {
+export function createVmmSource({ config, images, cgroups, log }: VmmSourceOptions): VmmSource {
+  const facts = createFacts(config.imageStore);
   let found: AcceleratorProbe | null = null;
   let failure: string | null = null;
   let probing: Promise<AcceleratorProbe> | null = null;
@@ -41,13 +41,13 @@ export function createVmmSource({ config, images, cgroups, facts, log }: VmmSour
     const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
     const name = `accelerator ${config.vms.accelerator} ${bootId} ${image.kernel.sha256} ${image.initrd.sha256}`;
     const probe =
-      facts.get(name, probeSchema) ??
+      (await facts.get(name, probeSchema)) ??
       (await probeAccelerator(
         { kernelPath: image.kernel.path, initrdPath: image.initrd.path },
         config.vms.accelerator,
         log,
       ));
-    facts.put(name, probe);
+    await facts.put(name, probe);
     found = probe;
     failure = null;
     return probe;
