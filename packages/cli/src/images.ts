@@ -67,9 +67,9 @@ export async function buildImage(options: BuildImageOptions): Promise<void> {
   await withProgress('Golden image', options, args);
 }
 
-export async function gateImage(id: string, options: CommonOptions): Promise<void> {
+export async function gateImage(id: string | undefined, options: CommonOptions): Promise<void> {
   requireRoot('hearth image gate');
-  await withProgress('Gate', options, ['gate', checkId(id)]);
+  await withProgress('Gate', options, ['gate', ...(id === undefined ? [] : [checkId(id)])]);
 }
 
 /** Stages as moving lines, failed checks as lines that stay. */

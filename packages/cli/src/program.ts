@@ -32,8 +32,18 @@ export function makeProgram(): Command {
   addStandInCommand(program);
   addTestCommand(program);
   addBenchCommand(program);
-  for (const command of everyCommand(program)) command.exitOverride();
+  for (const command of everyCommand(program)) {
+    command.exitOverride().configureOutput({
+      outputError: (text, write) => write(`${text}usage: ${usageOf(command)}\n`),
+    });
+  }
   return program;
+}
+
+function usageOf(command: Command): string {
+  const names = [];
+  for (let at: Command | null = command; at !== null; at = at.parent) names.unshift(at.name());
+  return `${names.join(' ')} ${command.usage()}   (more: --help)`;
 }
 
 function everyCommand(command: Command): Command[] {

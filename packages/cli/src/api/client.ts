@@ -21,6 +21,8 @@ export interface CallOptions {
   /** Until the answer's first byte; an open stream has no limit of its own but the signal. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** A status that is an answer and no error: /health says 503 with its checks. */
+  acceptStatus?: number;
 }
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -122,7 +124,8 @@ export function makeApi({ origin, socketPath, token, unreachable }: ApiOptions):
 
   const open = async (method: Method, path: string, options: CallOptions = {}): Promise<Answer> => {
     const answer = await send(method, path, options);
-    if (answer.statusCode >= 400) throw await readProblem(answer, `${method} ${path}`);
+    if (answer.statusCode >= 400 && answer.statusCode !== options.acceptStatus)
+      throw await readProblem(answer, `${method} ${path}`);
     return {
       status: answer.statusCode,
       headers: answer.headers,

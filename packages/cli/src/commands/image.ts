@@ -23,8 +23,8 @@ export function addImageCommands(program: Command): void {
     .action(async (id: string, options: CommonOptions) => (await load()).showImage(id, options));
   withCommonOptions(image.command('gate'))
     .description('boot an image and check each capability that it declares')
-    .argument('<id>')
-    .action(async (id: string, options: CommonOptions) => (await load()).gateImage(id, options));
+    .argument('[id]', 'the newest where left out')
+    .action(async (id: string | undefined, options: CommonOptions) => (await load()).gateImage(id, options));
   withCommonOptions(image.command('rm'))
     .description('remove an image that no VM uses')
     .argument('<id>')

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import {
   HearthError,
   healthSchema,
@@ -64,7 +64,7 @@ export function hostDaemonStep(options: DaemonStepOptions): Step {
     logPath: hostLog,
     api: connectHost(options.config),
     probe: async (api, signal) => {
-      await api.get(hostHealthSchema, '/v1/health', { signal, timeoutMs: 10_000 });
+      await api.get(hostHealthSchema, '/v1/health', { signal, timeoutMs: 10_000, acceptStatus: 503 });
     },
   });
 }
@@ -80,12 +80,12 @@ export function controllerStep(options: DaemonStepOptions): Step {
     logPath: controllerLog,
     api: makeApi({ origin: controllerUrl(options.config), unreachable: 'controller_unreachable' }),
     probe: async (api, signal) => {
-      await api.get(healthSchema, '/health', { signal, timeoutMs: 10_000 });
+      await api.get(healthSchema, '/health', { signal, timeoutMs: 10_000, acceptStatus: 503 });
     },
   });
 }
 
-function daemonStep({ start, signal, cwd, compileCache, config }: DaemonStepOptions, spec: DaemonSpec): Step {
+function daemonStep({ start, signal, cwd, compileCache }: DaemonStepOptions, spec: DaemonSpec): Step {
   return {
     name: spec.title,
     expectedMs: 3000,
@@ -96,8 +96,6 @@ function daemonStep({ start, signal, cwd, compileCache, config }: DaemonStepOpti
       return `runs as process ${living.pid}`;
     },
     run: async () => {
-      await mkdir(places(config).logs, { recursive: true, mode: 0o750 });
-      await mkdir(config.runDir, { recursive: true, mode: 0o755 });
       // A crash leaves these; whoever is named there is gone, as isDone has found.
       await rm(spec.pidFile, { force: true });
       const logStart = await logSize(spec.logPath);

@@ -4,7 +4,6 @@ import type { Step, StepReport } from './steps.ts';
 
 /** What the daemons and the image build call, by the package that holds it. */
 export const hostPackages = [
-  'bridge-utils',
   'busybox-static',
   'ca-certificates',
   'cpio',
@@ -15,7 +14,6 @@ export const hostPackages = [
   'kmod',
   'mmdebstrap',
   'nftables',
-  'procps',
   'qemu-system-x86',
   'util-linux',
 ] as const;

@@ -3,6 +3,8 @@ import {
   asHearthError,
   HearthError,
   hostVmSchema,
+  pause,
+  startProgress,
   vmIdSchema,
   type Config,
   type VmId,
@@ -17,6 +19,7 @@ import { allVms } from '../vm/list.ts';
 import { removeVm } from '../vm/remove.ts';
 import { requireRoot } from './machine.ts';
 import { places } from './places.ts';
+import { identifyProcess, signalProcess } from './process-identity.ts';
 import { findRunning } from './running.ts';
 import { stopDaemons, stopProcess } from './stop-daemons.ts';
 import { takeUpLock } from './up-lock.ts';
@@ -27,6 +30,9 @@ export interface DownOptions extends CommonOptions {
 }
 
 const DELETE_TIMEOUT_MS = 120_000;
+/** For what is left in the namespace, before it is killed. */
+const END_TIMEOUT_MS = 5000;
+const LOOK_MS = 50;
 const hostVmListSchema = z.object({ vms: z.array(hostVmSchema) });
 
 export async function down(options: DownOptions): Promise<void> {
@@ -114,15 +120,30 @@ async function deleteThroughHost(config: Config, { signal }: Context): Promise<V
 async function endNamespace({ name }: Config, signal: AbortSignal): Promise<void> {
   if (!(await exists(`/run/netns/${name}`))) return;
   const options = { timeoutMs: 30_000, signal };
-  for (const kill of ['TERM', 'KILL']) {
-    const { stdout } = await runOrThrow(run, 'ip', ['netns', 'pids', name], options);
-    const pids = stdout.split('\n').filter((line) => /^\d+$/.test(line));
+  for (const kill of ['SIGTERM', 'SIGKILL'] as const) {
+    const progress = startProgress({
+      what: `the end of the processes in ${name}`,
+      timeoutMs: END_TIMEOUT_MS,
+      signal,
+    });
+    let pids = await pidsInside(name, signal);
+    for (const identity of await Promise.all(pids.map(identifyProcess)))
+      if (identity !== null) await signalProcess(identity, kill);
+    while (pids.length > 0 && progress.remainingMs() > 0) {
+      await pause(LOOK_MS, signal);
+      pids = await pidsInside(name, signal);
+    }
     if (pids.length === 0) break;
-    // One may be gone meanwhile: kill then exits with 1.
-    await run('kill', [`-${kill}`, ...pids], options);
-    await run('timeout', ['5', 'tail', ...pids.map((pid) => `--pid=${pid}`), '-f', '/dev/null'], options);
   }
   await runOrThrow(run, 'ip', ['netns', 'delete', name], options);
+}
+
+async function pidsInside(name: string, signal: AbortSignal): Promise<number[]> {
+  const { stdout } = await runOrThrow(run, 'ip', ['netns', 'pids', name], { timeoutMs: 30_000, signal });
+  return stdout
+    .split('\n')
+    .filter((line) => /^\d+$/.test(line))
+    .map(Number);
 }
 
 async function purge(config: Config): Promise<void> {

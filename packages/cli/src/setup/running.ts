@@ -30,7 +30,7 @@ const HEALTH_TIMEOUT_MS = 5000;
 /** What of this Hearth lives, by its pid files and its own answers. */
 export async function findRunning(config: Config, signal: AbortSignal): Promise<Running> {
   const { hostPid, controllerPid } = places(config);
-  const options = { signal, timeoutMs: HEALTH_TIMEOUT_MS };
+  const options = { signal, timeoutMs: HEALTH_TIMEOUT_MS, acceptStatus: 503 };
   const [host, controller] = await Promise.all([
     daemonState(hostPid, connectHost(config), (api) => api.get(hostHealthSchema, '/v1/health', options)),
     daemonState(

@@ -1,8 +1,9 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { signinLinkSchema, type Config } from '@hearth/contract';
+import { pause, signinLinkSchema, startProgress, type Check, type Config } from '@hearth/contract';
 import { connect } from '../api/connection.ts';
 import { controllerUrl, loadConfig } from '../config.ts';
 import { makeContext, type CommonOptions, type Context } from '../context.ts';
+import { Exit, exitCodes } from '../exit-codes.ts';
 import { startDaemon } from '../exec/daemon.ts';
 import { run } from '../exec/run.ts';
 import { formatDuration } from '../terminal/duration.ts';
@@ -28,6 +29,9 @@ export interface UpOptions extends CommonOptions {
   yes?: boolean;
 }
 
+/** The first checks of a daemon may run before what they check. */
+const SETTLE_TIMEOUT_MS = 10_000;
+
 export async function up(options: UpOptions): Promise<void> {
   requireRoot('hearth up');
   const context = makeContext(options);
@@ -39,9 +43,11 @@ export async function up(options: UpOptions): Promise<void> {
   } finally {
     await release();
   }
+  const failing = await failingChecks(config, context);
   const link = await makeSigninLink(options, context);
-  sayUp(config, link, options, context);
+  sayUp(config, { link, failing }, options, context);
   if (options.detach !== true) await stayInForeground(config, context);
+  else if (failing.length > 0) throw new Exit(exitCodes.failure);
 }
 
 /** A second `up` does no work: it says where the first one is. */
@@ -62,8 +68,26 @@ async function sayIfRunning(config: Config, { out, signal }: Context): Promise<b
   return true;
 }
 
+/** Both daemons answer; what they say of themselves may take a moment to settle. */
+async function failingChecks(config: Config, { signal }: Context): Promise<Check[]> {
+  const progress = startProgress({ what: 'settling', timeoutMs: SETTLE_TIMEOUT_MS, signal });
+  for (;;) {
+    const { controller } = await findRunning(config, signal);
+    if (controller.health?.status === 'ok') return [];
+    if (progress.remainingMs() === 0)
+      return (
+        controller.health?.checks.filter(({ ok }) => !ok) ?? [
+          { name: 'controller', ok: false, detail: 'gives no answer' },
+        ]
+      );
+    await pause(100, signal);
+  }
+}
+
 async function bringUp(config: Config, options: UpOptions, { out, signal }: Context): Promise<void> {
   const { effectiveConfig, stepTimes, logs } = places(config);
+  // The controller and the VMMs are other users: they must get through to their own folders below.
+  await mkdir(config.stateDir, { recursive: true, mode: 0o755 });
   await mkdir(logs, { recursive: true, mode: 0o750 });
   await writeEffectiveConfig(config, effectiveConfig);
   const consent = { given: options.yes === true, ask: askOnTerminal(out) };
@@ -118,15 +142,23 @@ async function makeSigninLink(options: CommonOptions, { environment, signal }: C
   }
 }
 
-function sayUp(config: Config, link: string, { detach }: UpOptions, { out }: Context): void {
+function sayUp(
+  config: Config,
+  { link, failing }: { link: string; failing: Check[] },
+  { detach }: UpOptions,
+  { out }: Context,
+): void {
   const url = publicUrl(config);
   if (out.json) {
-    out.value({ type: 'up', alreadyRunning: false, url, signinLink: link });
+    out.value({ type: 'up', alreadyRunning: false, url, signinLink: link, failing });
     return;
   }
   const { paint } = out;
   out.line();
-  out.line(`${paint.bold('Hearth is up')} at ${paint.accent(url)}`);
+  out.line(
+    `${paint.bold(failing.length === 0 ? 'Hearth is up' : 'Hearth is up, but not well')} at ${paint.accent(url)}`,
+  );
+  for (const { name, detail } of failing) out.line(`  ${paint.bad('✗')} ${name}: ${detail}`);
   out.line(`Sign in (once, for the administrator): ${paint.accent(link)}`);
   out.line();
   out.line('Next: hearth vm create --kind cli');
