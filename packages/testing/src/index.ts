@@ -1,1 +1,2 @@
 export * from './fake-host/index.ts';
+export * from './stand-in/index.ts';

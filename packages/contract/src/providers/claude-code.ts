@@ -35,6 +35,8 @@ export const claudeCode: Provider = {
     env: {
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
       DISABLE_AUTOUPDATER: '1',
+      // The tool's own 10 retries last minutes, for a wrong key and a dead server too; 3 take 4 s and outlast a hiccup.
+      CLAUDE_CODE_MAX_RETRIES: '3',
       ...(baseUrl === undefined ? {} : { ANTHROPIC_BASE_URL: baseUrl }),
     },
   }),

@@ -1,0 +1,1 @@
+export { startStandIn, type RequestRecord, type StandIn, type StandInOptions } from './server.ts';
