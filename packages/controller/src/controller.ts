@@ -59,7 +59,10 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const reconcile = createReconcile({ book, host, handOver, world, log, signal });
   const { retentionDays } = config.controller;
   const expire = createExpire({ vms: vmStore, users, retentionDays, world, log, signal });
-  const app = await buildApp({ config, version, vms, access, host, health, world, stopping: signal }, logger);
+  const { app, drain } = await buildApp(
+    { config, version, vms, access, host, health, world, stopping: signal },
+    logger,
+  );
   let following: Promise<void> = Promise.resolve();
 
   return {
@@ -75,7 +78,9 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
       expire.start();
     },
     close: async () => {
+      if (signal.aborted) return;
       stop.abort(shuttingDown());
+      await drain();
       await app.close();
       await following;
       await handOver.settled();

@@ -7,6 +7,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { guardAccess } from './access.ts';
 import { serveDocs } from './docs-page.ts';
 import { describeApi } from './documentation.ts';
+import { drainOnStop } from './draining.ts';
 import type { App } from './fastify.ts';
 import { answerUnknownRoutes } from './not-found.ts';
 import { sendProblem } from './problems.ts';
@@ -21,8 +22,14 @@ import type { Services } from './services.ts';
 
 const JSON_LIMIT_BYTES = 1024 * 1024;
 
+export interface Api {
+  app: App;
+  /** Once `stopping` is aborted: resolves when the calls under way are answered. */
+  drain(): Promise<void>;
+}
+
 /** Builds the API; nothing listens yet. */
-export async function buildApp(services: Services, logger: FastifyBaseLogger): Promise<App> {
+export async function buildApp(services: Services, logger: FastifyBaseLogger): Promise<Api> {
   const { config, world, version } = services;
   const { publicUrl, rateLimit: budget } = config.controller;
   const secure = publicUrl?.startsWith('https:') ?? false;
@@ -48,6 +55,7 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
   });
 
   logRequests(app);
+  const drain = drainOnStop(app, services.stopping);
   const setUnknownHandler = answerUnknownRoutes(app);
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -82,7 +90,7 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
   commandRoutes(app, services);
   fileRoutes(app, services);
   await serveDocs(app);
-  return app;
+  return { app, drain };
 }
 
 /** One line a call, with its id; never a query (it may hold a code), a header or a body. */
@@ -90,16 +98,18 @@ function logRequests(app: App): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     reply.header('cache-control', 'no-store');
-  });
-  app.addHook('onResponse', async (request, reply) => {
-    const fields = {
-      method: request.method,
-      path: request.url.split('?')[0],
-      status: reply.statusCode,
-      userId: request.identity?.userId,
-      durationMs: Math.round(reply.elapsedTime),
-    };
-    if (request.routeOptions.config.budget === 'health') request.log.debug(fields, 'answered');
-    else request.log.info(fields, 'answered');
+    // Not `onResponse`: it doesn't come where the client goes away first.
+    reply.raw.once('close', () => {
+      const fields = {
+        method: request.method,
+        path: request.url.split('?')[0],
+        status: reply.statusCode,
+        userId: request.identity?.userId,
+        durationMs: Math.round(reply.elapsedTime),
+      };
+      const message = reply.raw.writableFinished ? 'answered' : 'the client went away';
+      if (request.routeOptions.config.budget === 'health') request.log.debug(fields, message);
+      else request.log.info(fields, message);
+    });
   });
 }

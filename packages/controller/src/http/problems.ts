@@ -19,6 +19,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     request.log.error({ err: error, code: cause.code, vmId: cause.options.vmId }, cause.message);
   else request.log.info({ code: cause.code, detail: cause.detail }, 'refused');
   if (cause.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="hearth"');
+  // Again, for errors before the hooks.
+  reply.header('x-request-id', request.id);
   // A stream's or file's headers must not dress up the problem.
   reply.removeHeader('content-length');
   reply

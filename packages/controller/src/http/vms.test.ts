@@ -1,9 +1,10 @@
-import { HearthError, problemSchema, vmListSchema, vmSchema, type Vm } from '@hearth/contract';
+import { HearthError, vmListSchema, vmSchema, type Vm } from '@hearth/contract';
 import { startFakeHost, type FakeHost } from '@hearth/testing';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { refused } from '../test-problem.ts';
 import { startTestController, until, type TestController } from '../test-controller.ts';
 
 let folder: string;
@@ -34,16 +35,6 @@ const show = async (id: string, token = ana): Promise<Vm> =>
   vmSchema.parse(await (await api.call(token, 'GET', `/api/vms/${id}`)).json());
 const becomes = (id: string, state: Vm['state']): Promise<void> =>
   until(`${id} to be ${state}`, async () => (await show(id, admin)).state === state);
-const refused = async (
-  answer: Response,
-): Promise<{ status: number; code: string; issues: string[]; detail: string }> => {
-  expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-  const problem = problemSchema.parse(await answer.json());
-  expect(problem.requestId).toBe(answer.headers.get('x-request-id'));
-  const issues = (problem.issues ?? []).map(({ path }) => path);
-  return { status: answer.status, code: problem.code, issues, detail: problem.detail };
-};
-
 describe('creating', () => {
   it('hands the VM to the host and follows it to ready', async () => {
     const vm = await create();

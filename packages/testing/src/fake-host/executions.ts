@@ -9,7 +9,6 @@ import {
   type ExecRequest,
 } from '@hearth/contract';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { constants } from 'node:os';
 
@@ -31,6 +30,14 @@ const event = (response: ServerResponse, line: ExecEvent): void => {
   response.write(encodeLine(line));
 };
 const base64 = (data: string | Uint8Array): string => Buffer.from(data).toString('base64');
+
+async function drained(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const done = (): void => resolve(undefined);
+  response.once('drain', done).once('close', done);
+  await promise;
+  response.off('drain', done).off('close', done);
+}
 
 export function createExecutions(): Executions {
   const running = new Map<ExecId, Execution>();
@@ -66,8 +73,7 @@ export function createExecutions(): Executions {
         for await (const chunk of bytes) {
           count += chunk.length;
           event(response, { type: 'stdout', dataBase64: base64(chunk) });
-          if (response.writableNeedDrain)
-            await Promise.race([once(response, 'drain'), once(response, 'close')]);
+          if (response.writableNeedDrain) await drained(response);
         }
         end(0, null);
         return count;

@@ -116,10 +116,22 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   const requestId = request.headers['x-request-id'];
   state.calls.push({ method, path: url.pathname, requestId: requestId?.toString() });
   const call = `${method} ${url.pathname}`;
-  if (call === 'GET /v1/health') return sendJson(response, 200, health(script));
-  if (call === 'GET /v1/capacity') return sendJson(response, 200, capacity(state));
-  if (call === 'GET /v1/vms') return sendJson(response, 200, { vms: machines.list() });
-  if (call === 'GET /v1/events') return streamEvents(state, response);
+  if (call === 'GET /v1/health') {
+    sendJson(response, 200, health(script));
+    return;
+  }
+  if (call === 'GET /v1/capacity') {
+    sendJson(response, 200, capacity(state));
+    return;
+  }
+  if (call === 'GET /v1/vms') {
+    sendJson(response, 200, { vms: machines.list() });
+    return;
+  }
+  if (call === 'GET /v1/events') {
+    streamEvents(state, response);
+    return;
+  }
 
   const match = /^\/v1\/vms\/([^/]+)(?:\/(.+))?$/.exec(url.pathname);
   if (match === null) throw new HearthError('route_not_found', call);
@@ -127,16 +139,21 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   const rest = match[2];
   if (rest !== undefined) return answerInside(state, { id, rest, method, url, request, response });
   switch (method) {
-    case 'GET':
-      return sendJson(response, 200, find(state, id));
+    case 'GET': {
+      sendJson(response, 200, find(state, id));
+      return;
+    }
     case 'PUT': {
       const body = parseWith(hostCreateVmSchema, await readJson(request), 'bad_request', 'body');
       if (script.createDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, script.createDelayMs));
       if (script.refuseCreate !== null) throw script.refuseCreate;
-      return sendJson(response, 202, machines.create(id, body));
+      sendJson(response, 202, machines.create(id, body));
+      return;
     }
-    case 'DELETE':
-      return sendJson(response, 200, await machines.remove(id));
+    case 'DELETE': {
+      sendJson(response, 200, await machines.remove(id));
+      return;
+    }
     default:
       throw new HearthError('method_not_allowed', call);
   }
@@ -154,7 +171,10 @@ interface Inside {
 
 async function answerInside(state: State, call: Inside): Promise<void> {
   const { id, rest, method, url, request, response } = call;
-  if (rest === 'console' && method === 'GET') return streamConsole(state, call);
+  if (rest === 'console' && method === 'GET') {
+    streamConsole(state, call);
+    return;
+  }
   const vm = find(state, id);
   if (vm.state !== 'ready') throw new HearthError('vm_not_ready', `${id} is ${vm.state}`, { vmId: id });
   const query = Object.fromEntries(url.searchParams);
@@ -178,7 +198,8 @@ async function answerInside(state: State, call: Inside): Promise<void> {
     const { path } = parseWith(fileWriteQuerySchema, query, 'bad_request', 'query');
     const bytes = await readBytes(request);
     state.files.set(`${id}:${path}`, bytes);
-    return sendJson(response, 200, { path, bytes: bytes.length });
+    sendJson(response, 200, { path, bytes: bytes.length });
+    return;
   }
   const match = /^exec\/([^/]+)\/(stdin|signal)$/.exec(rest);
   if (match?.[2] === 'stdin' && method === 'PUT') {

@@ -89,7 +89,7 @@ export function observe(vm: VmRecord, host: HostVm, now: Date): VmRecord | null 
   const known = withFacts(vm, host);
   const event = eventOf(host.state);
   const moved = event === null ? null : advance(known ?? vm, event, now, host.failure);
-  if (moved !== null) return { ...moved, version: vm.version + 1, readyAt: readyAt(moved) };
+  if (moved !== null) return { ...moved, version: vm.version + 1, readyAt: vm.readyAt ?? readyAt(moved) };
   return known === null ? null : { ...known, version: vm.version + 1 };
 }
 

@@ -1,0 +1,156 @@
+import { startFakeHost, type FakeHost } from '@hearth/testing';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { startTestController, type TestController } from '../test-controller.ts';
+
+let folder: string;
+let host: FakeHost;
+let api: TestController;
+let text: string;
+let document: z.infer<typeof documentSchema>;
+
+const contentSchema = z.record(z.string(), z.strictObject({ schema: z.record(z.string(), z.unknown()) }));
+/** The parts of OpenAPI 3.1 that a document of ours is made of; an unknown key is an error. */
+const operationSchema = z.strictObject({
+  summary: z.string().min(5).max(80),
+  description: z.string().min(10),
+  tags: z.array(z.string()).length(1),
+  security: z.array(z.record(z.string(), z.array(z.string()))).optional(),
+  parameters: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        in: z.enum(['path', 'query', 'header']),
+        required: z.boolean(),
+        description: z.string().optional(),
+        schema: z.record(z.string(), z.unknown()),
+      }),
+    )
+    .optional(),
+  requestBody: z.strictObject({ required: z.boolean().optional(), content: contentSchema }).optional(),
+  responses: z.record(
+    z.string().regex(/^[1-5]\d\d$/),
+    z.strictObject({ description: z.string().min(5), content: contentSchema.optional() }),
+  ),
+});
+const documentSchema = z.strictObject({
+  openapi: z.literal('3.1.0'),
+  info: z.strictObject({ title: z.string(), version: z.string(), description: z.string() }),
+  tags: z.array(z.strictObject({ name: z.string(), description: z.string() })),
+  security: z.array(z.record(z.string(), z.array(z.string()))),
+  components: z.strictObject({
+    securitySchemes: z.record(z.string(), z.record(z.string(), z.unknown())),
+    schemas: z.record(z.string(), z.record(z.string(), z.unknown())),
+  }),
+  paths: z.record(
+    z.string().startsWith('/'),
+    z.partialRecord(z.enum(['get', 'post', 'put', 'delete', 'head']), z.unknown()),
+  ),
+});
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hearth-controller-'));
+  host = await startFakeHost(join(folder, 'host.sock'));
+  api = await startTestController(host.socketPath);
+  text = await (await api.call(null, 'GET', '/api/openapi.json')).text();
+  document = documentSchema.parse(JSON.parse(text));
+});
+afterAll(async () => {
+  await api[Symbol.asyncDispose]();
+  await host.close();
+  await rm(folder, { recursive: true });
+});
+
+const operations = (): [string, z.infer<typeof operationSchema>][] =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, z.infer<typeof operationSchema>] => [
+      `${method.toUpperCase()} ${path}`,
+      operationSchema.parse(operation),
+    ]),
+  );
+
+describe('OpenAPI document', () => {
+  it('is the one that was agreed on (a change of it is a change of the API)', async () => {
+    await expect(`${JSON.stringify(JSON.parse(text), null, 2)}\n`).toMatchFileSnapshot(
+      './openapi.json.snapshot',
+    );
+  });
+
+  it('describes every route with a summary, a description and its errors', () => {
+    const routes = operations();
+    expect(routes.map(([name]) => name).toSorted()).toMatchInlineSnapshot(`
+      [
+        "DELETE /api/tokens/{id}",
+        "DELETE /api/vms/{id}",
+        "GET /api/me",
+        "GET /api/tokens",
+        "GET /api/vms",
+        "GET /api/vms/{id}",
+        "GET /api/vms/{id}/console",
+        "GET /api/vms/{id}/events",
+        "GET /api/vms/{id}/files",
+        "GET /health",
+        "GET /signin",
+        "POST /api/signin-links",
+        "POST /api/tokens",
+        "POST /api/vms",
+        "POST /api/vms/{id}/exec",
+        "POST /api/vms/{id}/exec/{execId}/signal",
+        "POST /signin",
+        "PUT /api/vms/{id}/exec/{execId}/stdin",
+        "PUT /api/vms/{id}/files",
+      ]
+    `);
+    for (const [name, { responses, security }] of routes) {
+      const problems = Object.entries(responses).filter(
+        ([, { content }]) => content?.['application/problem+json'] !== undefined,
+      );
+      expect(
+        problems.map(([status]) => status),
+        name,
+      ).toEqual(
+        expect.arrayContaining(
+          ['400', '429', '500', '503'].filter((s) => !(name.includes('/health') && s === '503')),
+        ),
+      );
+      for (const [status, { content }] of problems) {
+        expect(Number(status), name).toBeGreaterThanOrEqual(400);
+        expect(content?.['application/problem+json']?.schema).toEqual({
+          $ref: '#/components/schemas/Problem',
+        });
+      }
+      if (security === undefined) expect(responses['401'], name).toBeDefined();
+    }
+  });
+
+  it('refers to nothing that is not there', () => {
+    const refs = [...text.matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref = '']) => ref);
+    expect(refs.length).toBeGreaterThan(20);
+    for (const ref of new Set(refs)) {
+      const name = /^#\/components\/schemas\/(.+)$/.exec(ref)?.[1] ?? '';
+      expect(Object.keys(document.components.schemas), ref).toContain(name);
+    }
+    expect(text).not.toContain('nullable');
+  });
+});
+
+describe('GET /api/docs', () => {
+  it('is a page that needs nothing from elsewhere, under a strict policy', async () => {
+    const redirect = await api.call(null, 'GET', '/api/docs');
+    expect(redirect.status).toBe(301);
+    const page = await api.call(null, 'GET', '/api/docs/');
+    const policy = page.headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toMatch(/script-src 'self' 'sha256-[^']+';/);
+    const html = await page.text();
+    expect(html).toContain('/api/openapi.json');
+    expect(html).not.toMatch(/https?:\/\//);
+    const script = /<script src="([^"]+)"/.exec(html)?.[1] ?? '';
+    const answer = await api.call(null, 'GET', new URL(script, `${api.url}/api/docs/`).pathname);
+    expect(answer.headers.get('content-type')).toContain('application/javascript');
+    expect((await answer.text()).length).toBeGreaterThan(100_000);
+  });
+});
