@@ -1,0 +1,2 @@
+export * from './hearth-lab.ts';
+export * from './leftovers.ts';
