@@ -215,7 +215,7 @@ async function virtualLinks(run: Run, progress: Progress, inside: string[]): Pro
   });
   return parseWith(linkSchema, parseList(stdout), 'network_failed', 'ip link').flatMap(
     ({ ifname, linkinfo }) =>
-      ifname !== undefined && ['tun', 'bridge', 'veth'].includes(linkinfo?.info_kind ?? '') ? [ifname] : [],
+      ifname !== undefined && ['tun', 'bridge'].includes(linkinfo?.info_kind ?? '') ? [ifname] : [],
   );
 }
 
