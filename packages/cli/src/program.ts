@@ -22,8 +22,7 @@ export function makeProgram(): Command {
     .description('MicroVMs of your own in which AI command-line tools run.')
     .version('0.1.0', '-V, --version')
     .addHelpText('after', FOOTER)
-    .showSuggestionAfterError(true)
-    .enablePositionalOptions();
+    .showSuggestionAfterError(true);
   addServiceCommands(program);
   addVmCommands(program);
   addRunCommand(program);
@@ -53,13 +52,6 @@ function everyCommand(command: Command): Command[] {
 /** Runs one command line. Returns the exit code. */
 export async function main(words: readonly string[]): Promise<number> {
   const json = wantsJson(words);
-  for (const stream of [process.stdout, process.stderr]) {
-    // `hearth vm console … | head`: the reader went away, and that is no fault of ours.
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(exitCodes.brokenPipe);
-      throw error;
-    });
-  }
   const program = makeProgram();
   if (json) {
     for (const command of everyCommand(program))

@@ -1,11 +1,11 @@
-import { Argument, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { CommonOptions } from '../context.ts';
 import type { CreateOptions } from '../vm/create.ts';
 import type { ExecOptions } from '../vm/exec.ts';
 import { collectAssignment, parseSeconds, parseWholeNumber, withApiOptions } from './common.ts';
 
 export function addVmCommands(program: Command): void {
-  const vm = program.command('vm').description('create, look at and use VMs').enablePositionalOptions();
+  const vm = program.command('vm').description('create, look at and use VMs');
 
   withApiOptions(vm.command('create'))
     .description('create a VM and wait until it is proven ready')
@@ -60,13 +60,13 @@ export function addVmCommands(program: Command): void {
   withApiOptions(vm.command('exec'))
     .description('run a command in a VM; exits with its exit code')
     .argument('<id>')
-    .addArgument(new Argument('<command...>', 'program and arguments, best after --'))
+    .argument('<command...>', 'program and arguments, behind --')
+    .usage('[options] <id> -- <command...>')
     .addOption(new Option('--user <user>', 'who runs it').choices(['hearth', 'root']).default('hearth'))
     .option('--cwd <folder>', 'absolute path; the home folder where left out')
     .option('--env <name=value>', 'set a variable (repeatable)', collectAssignment)
     .option('--timeout <seconds>', 'end it after so long', parseSeconds)
     .option('-i, --stdin', 'pass standard input, even from a terminal')
-    .passThroughOptions()
     .action(async (id: string, words: string[], options: ExecOptions) =>
       (await import('../vm/exec.ts')).execInVm(id, words, options),
     );
