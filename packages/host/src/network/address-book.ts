@@ -29,7 +29,7 @@ export interface AddressBook {
   readonly freeCount: number;
 }
 
-export interface AddressBookOptions {
+interface AddressBookOptions {
   plan: Pick<NetworkPlan, 'subnet' | 'firstVm' | 'lastVm'>;
   store: AddressStore;
   randomBytes: (size: number) => Uint8Array;

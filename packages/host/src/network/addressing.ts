@@ -2,7 +2,7 @@ import { HearthError, type Config } from '@hearth/contract';
 import ipaddr from 'ipaddr.js';
 
 /** An IPv4 range, both ends included, as unsigned 32-bit numbers. */
-export interface Range {
+interface Range {
   first: number;
   last: number;
 }

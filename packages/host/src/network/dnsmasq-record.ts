@@ -42,7 +42,7 @@ export async function endRecordedDnsmasq(runDir: string, progress: Progress): Pr
 }
 
 /** Asks a process to end and, where it doesn't in time, kills it; returns when it is gone. */
-export async function endProcess(identity: ProcessIdentity, progress: Progress): Promise<void> {
+async function endProcess(identity: ProcessIdentity, progress: Progress): Promise<void> {
   await signalProcess(identity, 'SIGTERM');
   const killAtMs = performance.now() + TERM_MS;
   let killed = false;

@@ -17,7 +17,7 @@ import { readOptionalFile } from './optional-file.ts';
 import type { Upstream } from './resolvers.ts';
 import type { Run, StartChild } from './run-port.ts';
 
-export interface DnsmasqOptions {
+interface DnsmasqOptions {
   plan: NetworkPlan;
   runDir: string;
   paths: DnsmasqPaths;

@@ -15,7 +15,7 @@ export const match = (left: Json, right: Json, op: '==' | '!=' | 'in' = '=='): J
   match: { op, left, right },
 });
 export const accept: Json = { accept: null };
-export const drop: Json = { drop: null };
+const drop: Json = { drop: null };
 /** A guest that is told so at once needn't wait for its own time-out. */
 export const reject: Json = { reject: { type: 'icmp', expr: 'admin-prohibited' } };
 export const masquerade: Json = { masquerade: null };

@@ -101,7 +101,7 @@ export function bridgeTable(pins: readonly Pin[]): Command[] {
     .build();
 }
 
-export interface NamespaceFirewall {
+interface NamespaceFirewall {
   plan: NetworkPlan;
   uplink: 'nat' | 'host' | 'none';
   /** `network.allow` */

@@ -244,6 +244,25 @@ test('a dnsmasq that dies is started again with its reservations', async () => {
   expect((await guest.dhcp())?.ip).toBe(address.ip);
 });
 
+test('a dnsmasq that hangs is replaced, and a lease that it would not release is gone all the same', async () => {
+  const address = addressOf(2);
+  const guest = await lab.guest(config, address);
+  await network.attach(address, progress());
+  await guest.dhcp();
+  const hang = async (): Promise<number> => {
+    const pid = (await findRecordedDnsmasq(config.runDir))?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    return pid;
+  };
+  const first = await hang();
+  await network.attach(addressOf(3), progress());
+  expect((await findRecordedDnsmasq(config.runDir))?.pid).not.toBe(first);
+  await hang();
+  await network.detach(address);
+  expect(await network.leaseOf(address.mac)).toBeUndefined();
+  expect((await network.checks()).filter(({ ok }) => !ok)).toEqual([]);
+});
+
 test('checks tell what is not as it should be', async () => {
   const address = addressOf(2);
   await network.attach(address, progress());

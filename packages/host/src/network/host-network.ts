@@ -32,7 +32,7 @@ import { applyRules, listTable, type TableListing } from './nftables.ts';
 import { findUpstream } from './resolvers.ts';
 import type { Run, StartChild } from './run-port.ts';
 
-export interface HostNetworkOptions {
+interface HostNetworkOptions {
   config: Config;
   log: Log;
   /** Epoch milliseconds. */

@@ -16,7 +16,7 @@ const linksSchema = z.array(
       .optional(),
   }),
 );
-export type Link = z.infer<typeof linksSchema>[number];
+type Link = z.infer<typeof linksSchema>[number];
 
 export async function listLinks(run: Run, signal: AbortSignal): Promise<Link[]> {
   const { stdout } = await run('ip', ['-j', 'addr'], { signal, code: 'network_failed' });

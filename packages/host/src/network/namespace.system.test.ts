@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { run } from '../exec/run.ts';
 import { namespaceExists, prepareNamespace, removeNamespace } from './namespace.ts';
-import { openLab, progress, type Lab } from './network-lab.ts';
+import { openLab, progress, startIn, type Lab } from './network-lab.ts';
 
 let lab: Lab;
 beforeEach(async () => {
@@ -109,4 +109,27 @@ test('a namespace of somebody else is neither taken nor removed', async () => {
     code: 'network_conflict',
   });
   expect((await run('ip', ['-n', foreign, 'link'])).stdout).toContain('theirs');
+});
+
+test('what still runs inside is reported, and loses its network', async () => {
+  const config = lab.config('a', { subnet: '10.77.0.0/24', transitSubnet: '10.78.0.0/30' });
+  await prepareNamespace(config, lab.machine, progress());
+  const child = startIn(config.name)('sleep', ['60'], () => undefined);
+  lab.background(child);
+  await vi.waitFor(async () =>
+    expect((await run('ip', ['netns', 'pids', config.name])).stdout).toBe(String(child.pid)),
+  );
+  const { remainingPids } = await removeNamespace(config, lab.machine, progress());
+  expect(remainingPids).toEqual([child.pid]);
+  expect((await lab.machine('ip', ['link'])).stdout).not.toContain('-up');
+});
+
+test('a firewall of the machine that would drop the packets of VMs is named', async () => {
+  await lab.machine('nft', [
+    'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }',
+  ]);
+  const config = lab.config('a', { subnet: '10.77.0.0/24', transitSubnet: '10.78.0.0/30' });
+  expect((await prepareNamespace(config, lab.machine, progress())).join('\n')).toMatch(
+    /chain ip filter FORWARD .* drops/,
+  );
 });

@@ -7,7 +7,7 @@ import { endRecordedDnsmasq } from './dnsmasq-record.ts';
 import { hostTable } from './firewall.ts';
 import { parseList } from './ip-json.ts';
 import { setOnlyAddress } from './interface-address.ts';
-import { applyRules, deleteTable } from './nftables.ts';
+import { applyRules, deleteTable, dropsForwarded } from './nftables.ts';
 import { findUpstream } from './resolvers.ts';
 import { writeKernelSetting } from './kernel-settings.ts';
 import type { Run } from './run-port.ts';
@@ -26,7 +26,7 @@ const linkSchema = z.array(
 );
 
 /** What was done or undone, one sentence each, for the operator's eyes. */
-export type Steps = string[];
+type Steps = string[];
 
 export async function namespaceExists(name: string): Promise<boolean> {
   try {
@@ -107,6 +107,11 @@ export async function prepareNamespace(config: Config, run: Run, progress: Progr
   if (uplink === 'nat') {
     await ip(...inside, 'route', 'replace', 'default', 'via', plan.transitHost);
     await writeKernelSetting(run, 'net/ipv4/ip_forward', '1');
+    for (const chain of await dropsForwarded(run, progress.signal)) {
+      const warning = `the firewall chain ${chain} of this machine drops what it doesn't know: VMs reach the internet only if it accepts packets from and to ${plan.uplinkHost}`;
+      progress.log(warning);
+      steps.push(warning);
+    }
   } else {
     await run('ip', [...inside, 'route', 'del', 'default'], { ...options, okCodes: [0, 2] });
     // Without NAT an allowed address can only be one of the host itself.
@@ -120,7 +125,7 @@ export async function prepareNamespace(config: Config, run: Run, progress: Progr
 }
 
 /** What is left when a namespace was taken away. */
-export interface Removal {
+interface Removal {
   steps: Steps;
   /** Processes that still run in the namespace (VMMs, most likely): it lives on without a name until they end. */
   remainingPids: number[];

@@ -16,7 +16,7 @@ export const askName: AskName = (server, name, timeoutMs) => {
   return resolver.resolve4(name);
 };
 
-export interface ChecksInput {
+interface ChecksInput {
   run: Run;
   ask: AskName;
   plan: NetworkPlan;

@@ -78,3 +78,30 @@ export async function deleteTable(
   await applyRules(run, [{ delete: { table: { family, name: table } } }], signal);
   return true;
 }
+
+const chainsSchema = z.object({
+  nftables: z.array(
+    z.object({
+      chain: z
+        .object({
+          family: z.string(),
+          table: z.string(),
+          name: z.string(),
+          hook: z.string().optional(),
+          policy: z.string().optional(),
+        })
+        .optional(),
+    }),
+  ),
+});
+
+/** Chains that drop forwarded IPv4 packets unless a rule of theirs accepts them, such as Docker's: our accept can't overrule them. */
+export async function dropsForwarded(run: Run, signal: AbortSignal): Promise<string[]> {
+  const { stdout } = await run('nft', ['-j', 'list', 'chains'], { signal, code: 'network_failed' });
+  const { nftables } = parseWith(chainsSchema, JSON.parse(stdout), 'network_failed', 'answer of nft');
+  return nftables.flatMap(({ chain }) =>
+    chain?.hook === 'forward' && chain.policy === 'drop' && ['ip', 'inet'].includes(chain.family)
+      ? [`${chain.family} ${chain.table} ${chain.name}`]
+      : [],
+  );
+}

@@ -8,7 +8,7 @@ export type Upstream =
   /** A file that dnsmasq watches, so that a change of the host's DNS reaches the VMs. */
   | { type: 'file'; path: string; servers: string[] };
 
-export function parseResolvConf(text: string): string[] {
+function parseResolvConf(text: string): string[] {
   return text.split('\n').flatMap((line) => {
     const [word, server] = line.trim().split(/\s+/);
     return word === 'nameserver' && server !== undefined && /^\d+(\.\d+){3}$/.test(server) ? [server] : [];

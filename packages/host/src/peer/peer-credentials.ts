@@ -3,7 +3,7 @@ import koffi from 'koffi';
 import type { Socket } from 'node:net';
 
 /** Who is at the other end of a unix socket, as the kernel noted it when it connected. */
-export interface PeerCredentials {
+interface PeerCredentials {
   pid: number;
   uid: number;
   gid: number;
