@@ -13,6 +13,7 @@ import type { AddressInfo } from 'node:net';
 import { startControlChannel } from './control/channel.ts';
 import type { ControlTransport } from './control/transport.ts';
 import type { LoginUsers } from './exec/login-user.ts';
+import { createPipeStore } from './exec/pipes.ts';
 import { sendJson } from './http/answer.ts';
 import type { Route } from './http/context.ts';
 import { execRoutes } from './http/exec-routes.ts';
@@ -32,6 +33,8 @@ export interface AgentOptions {
   transport: ControlTransport;
   system: GuestSystem;
   users: LoginUsers;
+  /** For things that last no longer than the agent. */
+  runtimeDir: string;
   /** The interface whose address is announced. */
   interfaceName: string;
   readAddresses: () => Promise<GuestAddress[]>;
@@ -53,6 +56,7 @@ export async function startAgent({
   transport,
   system,
   users,
+  runtimeDir,
   interfaceName,
   readAddresses,
   probesFor,
@@ -83,7 +87,7 @@ export async function startAgent({
       sendJson(response, 200, body);
     },
   };
-  const exec = execRoutes({ users, randomBytes, log });
+  const exec = execRoutes({ users, pipes: createPipeStore(runtimeDir), randomBytes, log });
   const server = createHttpServer({
     routes: [health, ...exec.routes, ...fileRoutes(users, randomBytes)],
     authorize: (request) => gate.check(request),

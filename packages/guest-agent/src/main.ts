@@ -11,6 +11,8 @@ import { agentVersion } from './version.ts';
 
 /** Name of the one network card in every VM. */
 const INTERFACE = 'eth0';
+/** Made by the unit; root's alone. */
+const RUNTIME_DIR = '/run/hearth';
 /** Ends the agent even if something hangs; systemd's own patience is longer. */
 const STOP_MS = 4000;
 
@@ -27,6 +29,7 @@ async function main(): Promise<void> {
     transport: createVirtioPortTransport({ portName: CONTROL_PORT_NAME, log }),
     system: linuxSystem,
     users: guestUsers,
+    runtimeDir: RUNTIME_DIR,
     interfaceName: INTERFACE,
     readAddresses: () => readAddresses(),
     probesFor: (kind) =>

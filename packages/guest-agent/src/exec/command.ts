@@ -2,9 +2,11 @@ import { HearthError, type ExecRequest } from '@hearth/contract';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { PassThrough, type Readable, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { loginEnvironment, type LoginUser } from './login-user.ts';
+import { closeDescriptor, type Pipe, type PipeStore } from './pipes.ts';
 
 export interface CommandExit {
   /** As a shell gives it: 128 + the signal's number where a signal ended it. */
@@ -33,45 +35,75 @@ const GRACE_MS = 3000;
 export async function startCommand(
   request: ExecRequest,
   user: LoginUser,
+  pipes: PipeStore,
   graceMs = GRACE_MS,
 ): Promise<RunningCommand> {
   const [program = '', ...args] = request.command;
   const cwd = request.cwd ?? user.home;
   await checkFolder(cwd);
-  const child = trySpawn(program, () =>
-    spawn(program, args, {
-      cwd,
-      env: { ...loginEnvironment(user), ...request.env },
-      detached: true,
-      stdio: [request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-      // With a uid libuv also drops the supplementary groups: root's must not leak, and `hearth` has none.
-      ...(process.getuid?.() === user.uid ? {} : { uid: user.uid, gid: user.gid }),
-    }),
-  );
-  // At once: when a child exits, Node drops what of its outputs nobody listens to yet.
-  const stdout = child.stdout?.pipe(new PassThrough());
-  const stderr = child.stderr?.pipe(new PassThrough());
-  const exited = new Promise<CommandExit>((resolve) => {
-    child.once('exit', (code, signal) => resolve({ exitCode: shellCode(code, signal), signal }));
-  });
+  const fault = (code: string): string => startFault(code, program, cwd, user);
+  /** Descriptors that are to be closed should the start fail. */
+  const ours = new Set<number>();
+  const take = async (end: 'read' | 'write'): Promise<Pipe> => {
+    const pipe = await pipes.take(end, user);
+    ours.add(pipe.read).add(pipe.write);
+    return pipe;
+  };
+  const release = async (descriptor: number | undefined): Promise<void> => {
+    if (descriptor !== undefined && ours.delete(descriptor)) await closeDescriptor(descriptor);
+  };
   try {
-    await once(child, 'spawn');
+    const stdin = request.stdin ? await take('write') : null;
+    const stdout = await take('read');
+    const stderr = await take('read');
+    const child = trySpawn(
+      () =>
+        spawn(program, args, {
+          cwd,
+          env: { ...loginEnvironment(user), ...request.env },
+          detached: true,
+          stdio: [stdin?.read ?? 'ignore', stdout.write, stderr.write],
+          // With a uid libuv also drops the supplementary groups: root's must not leak, and `hearth` has none.
+          ...(process.getuid?.() === user.uid ? {} : { uid: user.uid, gid: user.gid }),
+        }),
+      fault,
+    );
+    const exited = new Promise<CommandExit>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ exitCode: shellCode(code, signal), signal }));
+    });
+    try {
+      await once(child, 'spawn');
+    } catch (error) {
+      throw new HearthError('exec_failed', fault(codeOf(error)), { cause: error });
+    }
+    const { pid } = child;
+    if (pid === undefined) throw new HearthError('internal', `${program} started without a pid`);
+    // The child has its own copies now; while ours were open, its end would not be seen.
+    await Promise.all([stdin?.read, stdout.write, stderr.write].map(release));
+    await resetOomScore(pid);
+    return {
+      pid,
+      stdout: ourEnd(stdout.read, 'read'),
+      stderr: ourEnd(stderr.read, 'read'),
+      stdin: stdin === null ? null : ourEnd(stdin.write, 'write'),
+      exited,
+      ...groupControl(pid, graceMs),
+    };
   } catch (error) {
-    throw await spawnError(error, program, cwd, user);
+    await Promise.all([...ours].map(release));
+    throw error;
   }
-  const { pid, stdin } = child;
-  if (pid === undefined || stdout === undefined || stderr === undefined)
-    throw new HearthError('internal', `${program} started without a pid or outputs`);
-  await resetOomScore(pid);
+}
 
+/** A stream over our end; it owns the descriptor from here on. */
+function ourEnd(fd: number, end: 'read' | 'write'): Socket {
+  return new Socket({ fd, readable: end === 'read', writable: end === 'write' });
+}
+
+function groupControl(pid: number, graceMs: number): Pick<RunningCommand, 'signal' | 'terminate'> {
   const signal = (name: NodeJS.Signals): boolean => signalGroup(pid, name);
   let ending = false;
   return {
-    pid,
-    stdout,
-    stderr,
-    stdin,
-    exited,
     signal,
     terminate: () => {
       if (ending) return;
@@ -98,12 +130,11 @@ function shellCode(code: number | null, signal: NodeJS.Signals | null): number {
 }
 
 /** spawn throws for some faults (a list of arguments that is too long) and emits others. */
-function trySpawn(program: string, start: () => ChildProcess): ChildProcess {
+function trySpawn(start: () => ChildProcess, fault: (code: string) => string): ChildProcess {
   try {
     return start();
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    throw new HearthError('exec_failed', startFault(code, program), { cause: error });
+    throw new HearthError('exec_failed', fault(codeOf(error)), { cause: error });
   }
 }
 
@@ -116,22 +147,12 @@ async function checkFolder(cwd: string): Promise<void> {
   if (!found.isDirectory()) throw new HearthError('exec_failed', `${cwd} is not a folder`);
 }
 
-async function spawnError(
-  error: unknown,
-  program: string,
-  cwd: string,
-  user: LoginUser,
-): Promise<HearthError> {
-  const code = codeOf(error);
-  const detail =
-    code === 'EACCES' ? `${user.name} may not run ${program} in ${cwd} (EACCES)` : startFault(code, program);
-  return new HearthError('exec_failed', detail, { cause: error });
-}
-
-function startFault(code: string, program: string): string {
+function startFault(code: string, program: string, cwd: string, user: LoginUser): string {
   switch (code) {
     case 'ENOENT':
       return `the program ${program} was not found (ENOENT)`;
+    case 'EACCES':
+      return `${user.name} may not run ${program} in ${cwd} (EACCES)`;
     case 'E2BIG':
       return `arguments and environment of ${program} are too long (E2BIG)`;
     default:

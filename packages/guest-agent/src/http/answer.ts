@@ -23,6 +23,7 @@ export function sendProblem(request: IncomingMessage, response: ServerResponse, 
   }
   if (!request.complete) {
     response.setHeader('connection', 'close');
+    request.resume();
     setTimeout(() => request.destroy(), REFUSED_BODY_MS).unref();
   }
   if (error.code === 'unauthenticated') response.setHeader('www-authenticate', 'Bearer');

@@ -1,4 +1,5 @@
 import {
+  asHearthError,
   encodeLine,
   execIdSchema,
   execRequestSchema,
@@ -14,7 +15,7 @@ import {
 } from '@hearth/contract';
 import { startCommand, type RunningCommand } from '../exec/command.ts';
 import type { LoginUsers } from '../exec/login-user.ts';
-import { asHearthError } from '@hearth/contract';
+import type { PipeStore } from '../exec/pipes.ts';
 import { requestId } from './answer.ts';
 import { readJson } from './body.ts';
 import type { Route } from './context.ts';
@@ -23,6 +24,7 @@ import { pumpStdin } from './pump-stdin.ts';
 
 export interface ExecRoutesOptions {
   users: LoginUsers;
+  pipes: PipeStore;
   randomBytes: (size: number) => Uint8Array;
   log: Log;
   now?: () => number;
@@ -45,6 +47,7 @@ export interface ExecRoutes {
 
 export function execRoutes({
   users,
+  pipes,
   randomBytes,
   log,
   now = () => performance.now(),
@@ -77,7 +80,7 @@ export function execRoutes({
     try {
       const body: ExecRequest = await readJson(request, execRequestSchema);
       response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
-      command = await startCommand(body, users[body.user]);
+      command = await startCommand(body, users[body.user], pipes);
       const running = command;
       // F45: the reader went away, so the command ends with all its children.
       response.once('close', () => {
@@ -104,6 +107,8 @@ export function execRoutes({
       response.end();
     } finally {
       starting--;
+      // Whoever still sends input is told that nobody reads it.
+      command?.stdin?.destroy();
       clearTimeout(timer);
       sessions.delete(execId);
     }

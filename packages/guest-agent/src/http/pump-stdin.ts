@@ -1,7 +1,6 @@
 import { HearthError } from '@hearth/contract';
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { RunningCommand } from '../exec/command.ts';
 
 /**
@@ -14,18 +13,33 @@ export async function pumpStdin(
   stdin: Writable,
   command: Pick<RunningCommand, 'terminate'>,
 ): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  const onData = (chunk: Buffer): void => {
+    if (!stdin.write(chunk)) request.pause();
+  };
+  const onDrain = (): void => void request.resume();
+  const onEnd = (): void => void stdin.end(() => resolve(undefined));
+  const onCut = (): void => {
+    if (request.complete) return;
+    command.terminate();
+    reject(new HearthError('aborted', 'the input was cut off'));
+  };
+  const onDeaf = (cause?: Error): void => {
+    reject(
+      new HearthError('conflict', 'the command stopped reading its standard input', {
+        cause,
+        hint: 'Its exit code tells whether that is a fault; many commands read only what they need.',
+      }),
+    );
+  };
+  request.on('data', onData).on('end', onEnd).on('close', onCut).on('error', onCut);
+  // The error handler stays: a write under way may fail after this has ended.
+  stdin.on('drain', onDrain).on('error', onDeaf).on('close', onDeaf);
+  if (stdin.destroyed) onDeaf();
   try {
-    await pipeline(request, stdin);
-  } catch (cause) {
-    if (request.errored !== null || !request.complete) {
-      if (request.destroyed && request.socket.destroyed) {
-        command.terminate();
-        throw new HearthError('aborted', 'the input was cut off', { cause });
-      }
-    }
-    throw new HearthError('conflict', 'the command stopped reading its standard input', {
-      cause,
-      hint: 'Its exit code tells whether that is a fault; many commands read only what they need.',
-    });
+    await promise;
+  } finally {
+    request.off('data', onData).off('end', onEnd).off('close', onCut);
+    stdin.off('drain', onDrain).off('close', onDeaf);
   }
 }
