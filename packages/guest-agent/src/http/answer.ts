@@ -21,7 +21,9 @@ export function sendProblem(request: IncomingMessage, response: ServerResponse, 
     response.destroy();
     return;
   }
-  if (!request.complete) {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  const hasBody = encoding !== undefined || Number(length ?? 0) > 0;
+  if (hasBody && !request.complete) {
     response.setHeader('connection', 'close');
     request.resume();
     setTimeout(() => request.destroy(), REFUSED_BODY_MS).unref();
