@@ -10,8 +10,9 @@ import type { World } from './clock.ts';
 import { readConfig } from './config.ts';
 import { buildController, type Controller } from './controller.ts';
 import { connectHost } from './host-link/unix-socket.ts';
-import { preload } from './preload.ts';
+
 import { becomeUser, findAccount, isRoot, makeOwnFolder } from './privileges.ts';
+import { rehearse } from './rehearsal.ts';
 import { openDatabase } from './store/database.ts';
 
 /** Stopping takes no longer, whatever hangs. */
@@ -36,7 +37,7 @@ export async function start(args: readonly string[]): Promise<void> {
   if (isRoot()) {
     const account = await findAccount(config.controller.user);
     await makeOwnFolder(folder, account);
-    await preload();
+    await rehearse(config);
     becomeUser(account);
   } else {
     await makeOwnFolder(folder, null);

@@ -25,7 +25,7 @@ const JSON_LIMIT_BYTES = 1024 * 1024;
 export interface Api {
   app: App;
   /** Once `stopping` is aborted: resolves when the calls under way are answered. */
-  drain(): Promise<void>;
+  drain: () => Promise<void>;
 }
 
 /** Builds the API; nothing listens yet. */
