@@ -36,8 +36,11 @@ export async function makeAgentLayer(options: AgentLayerOptions): Promise<AgentL
       hint: 'Make it with `npm run build -w @hearth/guest-agent`.',
     });
   }
-  const version = (await runBound(process.execPath, [bundle, '--version'], { signal, timeoutMs: 20_000 })).stdout.trim();
-  if (!/^\S{1,64}$/.test(version)) throw new HearthError('image_build_failed', `${bundle} --version prints no version`);
+  const version = (
+    await runBound(process.execPath, [bundle, '--version'], { signal, timeoutMs: 20_000 })
+  ).stdout.trim();
+  if (!/^\S{1,64}$/.test(version))
+    throw new HearthError('image_build_failed', `${bundle} --version prints no version`);
   const hash = hashValue({ layer: 'agent', sha256, version }).slice(0, 24);
   const target = join(paths.layers, hash);
   const present = await readLayer(target, agentLayerSchema);

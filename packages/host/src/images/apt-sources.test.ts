@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HearthError } from '@hearth/contract';
 import { expect, test } from 'vitest';
-import { formatSources, mirrorSources, parseDeb822, parseOneLine, pickSources, readHostSources } from './apt-sources.ts';
+import {
+  formatSources,
+  mirrorSources,
+  parseDeb822,
+  parseOneLine,
+  pickSources,
+  readHostSources,
+} from './apt-sources.ts';
 
 const BOOKWORM = { suite: 'bookworm', pockets: ['', '-updates', '-security'], components: ['main'] };
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -16,7 +23,12 @@ test('one-line sources: options, comments and deb-src', () => {
     '  deb http://archive.example/debian bookworm-updates main',
   ].join('\n');
   expect(parseOneLine(text)).toEqual([
-    { uri: 'http://archive.example/debian', suite: 'bookworm', components: ['main', 'contrib'], signedBy: KEYRING },
+    {
+      uri: 'http://archive.example/debian',
+      suite: 'bookworm',
+      components: ['main', 'contrib'],
+      signedBy: KEYRING,
+    },
     { uri: 'http://archive.example/debian', suite: 'bookworm-updates', components: ['main'] },
   ]);
 });
@@ -47,7 +59,12 @@ Signed-By:
 `;
   expect(parseDeb822(text)).toEqual([
     { uri: 'http://archive.example/debian', suite: 'bookworm', components: ['main'], signedBy: KEYRING },
-    { uri: 'http://archive.example/debian', suite: 'bookworm-updates', components: ['main'], signedBy: KEYRING },
+    {
+      uri: 'http://archive.example/debian',
+      suite: 'bookworm-updates',
+      components: ['main'],
+      signedBy: KEYRING,
+    },
     { uri: 'http://archive.example/debian-security', suite: 'bookworm-security', components: ['main'] },
   ]);
 });
@@ -59,7 +76,12 @@ test('third parties stay out of the image, even where they serve `bookworm main`
     own,
     { ...own, uri: 'http://archive.example/debian/' },
     { uri: 'https://php.example/php', suite: 'bookworm', components: ['main'] },
-    { uri: 'https://php.example/debian', suite: 'bookworm', components: ['main'], signedBy: '/etc/apt/keyrings/php.gpg' },
+    {
+      uri: 'https://php.example/debian',
+      suite: 'bookworm',
+      components: ['main'],
+      signedBy: '/etc/apt/keyrings/php.gpg',
+    },
     { uri: 'https://docker.example/linux/debian', suite: 'bookworm', components: ['stable'] },
     { uri: 'https://node.example', suite: 'nodistro', components: ['main'] },
     { ...own, suite: 'trixie' },
@@ -81,13 +103,17 @@ test('a suite that no source serves is an error that says what to do', () => {
 });
 
 test("a named mirror serves the suite and its pockets, Debian's security apart", () => {
-  expect(mirrorSources('http://mirror.example/debian/', BOOKWORM).map(({ uri, suite }) => `${uri} ${suite}`)).toEqual([
+  expect(
+    mirrorSources('http://mirror.example/debian/', BOOKWORM).map(({ uri, suite }) => `${uri} ${suite}`),
+  ).toEqual([
     'http://mirror.example/debian bookworm',
     'http://mirror.example/debian bookworm-updates',
     'http://mirror.example/debian-security bookworm-security',
   ]);
   const jammy = { ...BOOKWORM, suite: 'jammy' };
-  expect(mirrorSources('http://mirror.example/ubuntu', jammy).at(-1)?.uri).toBe('http://mirror.example/ubuntu');
+  expect(mirrorSources('http://mirror.example/ubuntu', jammy).at(-1)?.uri).toBe(
+    'http://mirror.example/ubuntu',
+  );
 });
 
 test("the machine's own files are read, disabled ones not", async () => {
@@ -99,8 +125,14 @@ test("the machine's own files are read, disabled ones not", async () => {
       join(folder, 'sources.list.d', 'x.sources'),
       'Types: deb\nURIs: http://b.example/debian\nSuites: bookworm-updates\nComponents: main\n',
     );
-    await writeFile(join(folder, 'sources.list.d', 'y.list.disabled'), 'deb http://c.example/debian bookworm main\n');
-    expect((await readHostSources(folder)).map(({ uri }) => uri)).toEqual(['http://a.example/debian', 'http://b.example/debian']);
+    await writeFile(
+      join(folder, 'sources.list.d', 'y.list.disabled'),
+      'deb http://c.example/debian bookworm main\n',
+    );
+    expect((await readHostSources(folder)).map(({ uri }) => uri)).toEqual([
+      'http://a.example/debian',
+      'http://b.example/debian',
+    ]);
     expect(await readHostSources(join(folder, 'nothing'))).toEqual([]);
   } finally {
     await rm(folder, { recursive: true });

@@ -34,7 +34,8 @@ export function parseDeb822(text: string): AptSource[] {
       if (field !== null) {
         last = (field[1] ?? '').toLowerCase();
         fields.set(last, field[2] ?? '');
-      } else if (/^\s/.test(line) && last !== '') fields.set(last, `${fields.get(last) ?? ''} ${line.trim()}`);
+      } else if (/^\s/.test(line) && last !== '')
+        fields.set(last, `${fields.get(last) ?? ''} ${line.trim()}`);
     }
     if (!words(fields.get('types') ?? '').includes('deb')) return [];
     if (/^(no|false|0|off)$/i.test(fields.get('enabled')?.trim() ?? 'yes')) return [];

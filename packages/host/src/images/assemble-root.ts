@@ -1,4 +1,16 @@
-import { chmod, chown, glob, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  glob,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HearthError } from '@hearth/contract';
 import { isMissing } from './missing-file.ts';
@@ -19,13 +31,15 @@ const COMMANDS: Readonly<Record<string, string>> = {
 export async function assembleRoot(root: string, toolsTree: string, recipe: Recipe): Promise<void> {
   const { settings } = recipe;
   for (const pattern of settings.remove) {
-    for await (const found of glob(pattern.slice(1), { cwd: root })) await rm(join(root, found), { recursive: true });
+    for await (const found of glob(pattern.slice(1), { cwd: root }))
+      await rm(join(root, found), { recursive: true });
   }
   await copyRootfs(join(recipe.folder, 'rootfs'), root);
 
   const units = '/etc/systemd/system';
   for (const unit of settings.mask) await link(root, `${units}/${unit}`, '/dev/null');
-  for (const name of settings.maskGenerators) await link(root, `/etc/systemd/system-generators/${name}`, '/dev/null');
+  for (const name of settings.maskGenerators)
+    await link(root, `/etc/systemd/system-generators/${name}`, '/dev/null');
   for (const name of await readdir(join(root, 'lib/udev/rules.d'))) {
     if (!settings.keepUdevRules.includes(name)) await link(root, `/etc/udev/rules.d/${name}`, '/dev/null');
   }

@@ -46,7 +46,14 @@ export async function makeBaseLayer(options: BaseLayerOptions): Promise<BaseLaye
   const [tree, toolList] = await Promise.allSettled([
     stages
       .run('packages', () =>
-        makeDebianTree({ recipe, folder, env, signal: both, onLine, ...(mirror === undefined ? {} : { mirror }) }),
+        makeDebianTree({
+          recipe,
+          folder,
+          env,
+          signal: both,
+          onLine,
+          ...(mirror === undefined ? {} : { mirror }),
+        }),
       )
       .catch(endOther),
     stages
@@ -65,7 +72,9 @@ export async function makeBaseLayer(options: BaseLayerOptions): Promise<BaseLaye
   ]);
   signal.throwIfAborted();
   if (tree.status === 'rejected' || toolList.status === 'rejected') {
-    throw other.signal.reason instanceof Error ? other.signal.reason : new HearthError('image_build_failed', 'a step failed');
+    throw other.signal.reason instanceof Error
+      ? other.signal.reason
+      : new HearthError('image_build_failed', 'a step failed');
   }
   const root = tree.value;
   const tools = toolList.value;
@@ -161,7 +170,10 @@ async function kernelRelease(root: string): Promise<string> {
   const releases = await readdir(join(root, 'lib/modules'));
   const [release] = releases;
   if (release === undefined || releases.length > 1) {
-    throw new HearthError('image_build_failed', `expected one kernel in the tree, found: ${releases.join(', ') || 'none'}`);
+    throw new HearthError(
+      'image_build_failed',
+      `expected one kernel in the tree, found: ${releases.join(', ') || 'none'}`,
+    );
   }
   return release;
 }

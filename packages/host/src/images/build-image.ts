@@ -1,9 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { asHearthError, HearthError, imageIdSchema, type ImageEvent, type ImageId, type ImageManifest } from '@hearth/contract';
+import {
+  asHearthError,
+  HearthError,
+  imageIdSchema,
+  type ImageEvent,
+  type ImageId,
+  type ImageManifest,
+} from '@hearth/contract';
 import { makeAgentLayer } from './agent-layer.ts';
 import { findBaseLayer, makeBaseLayer } from './base-layer.ts';
 import { startStages } from './build-stages.ts';
@@ -89,7 +96,8 @@ async function buildLocked(options: BuildOptions, paths: StorePaths, recipe: Rec
     const base =
       present ??
       (await makeBaseLayer({
-        ...{ paths, folder, recipe, npm, env, stages, signal, onLine },
+        ...{ paths, folder, npm, env, stages, signal, onLine },
+        recipe: await freezeRecipe(recipe, folder),
         ...(mirror === undefined ? {} : { mirror }),
       }));
     const { manifest, reused } = await publishImage(paths, folder, recipe, base, agent);
@@ -97,15 +105,31 @@ async function buildLocked(options: BuildOptions, paths: StorePaths, recipe: Rec
     return { manifest, reused, elapsedMs: stages.elapsedMs() };
   } catch (error) {
     if (signal.aborted) throw error;
-    const known = asHearthError(error, 'image_build_failed');
+    const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
+    const known = asHearthError(error, full ? 'disk_full' : 'image_build_failed');
     onLine(known.stack ?? known.message);
-    throw new HearthError(known.code, `${known.detail} (full log: ${logPath})`, { ...known.options, cause: known });
+    throw new HearthError(known.code, `${known.detail} (full log: ${logPath})`, {
+      ...known.options,
+      cause: known,
+    });
   } finally {
     log.end();
     await finished(log);
     await removeTree(folder);
     await removeOldLogs(paths.logs);
   }
+}
+
+/** A build takes minutes: what is edited meanwhile must not get into a layer that is named after what was there before. */
+async function freezeRecipe(recipe: Recipe, folder: string): Promise<Recipe> {
+  const copy = join(folder, 'recipe');
+  await cp(recipe.folder, copy, { recursive: true });
+  const frozen = await readRecipe(copy, recipe.profile.suite);
+  if (frozen.inputsHash === recipe.inputsHash) return frozen;
+  throw new HearthError(
+    'image_build_failed',
+    `${recipe.folder} was changed while the build began; start it again`,
+  );
 }
 
 /** The manifest is the last thing to appear: an image that is listed is whole. */
@@ -118,7 +142,8 @@ async function publishImage(
 ): Promise<{ manifest: ImageManifest; reused: boolean }> {
   const id = imageIdOf(recipe, base, agent);
   const target = join(paths.images, id);
-  if ((await readdir(paths.images)).includes(id)) return { manifest: await readImage(paths.root, id), reused: true };
+  if ((await readdir(paths.images)).includes(id))
+    return { manifest: await readImage(paths.root, id), reused: true };
   const manifest: ImageManifest = {
     id,
     createdAt: new Date().toISOString(),

@@ -15,7 +15,11 @@ export interface Stages {
   save(): Promise<void>;
 }
 
-export async function startStages(path: string, signal: AbortSignal, emit: (event: ImageEvent) => void): Promise<Stages> {
+export async function startStages(
+  path: string,
+  signal: AbortSignal,
+  emit: (event: ImageEvent) => void,
+): Promise<Stages> {
   const startMs = performance.now();
   const expected = await readTimings(path);
   const measured: Record<string, number> = {};
@@ -25,7 +29,12 @@ export async function startStages(path: string, signal: AbortSignal, emit: (even
     run: async (stage, work) => {
       signal.throwIfAborted();
       const expectedMs = expected[stage];
-      emit({ type: 'stage', stage, elapsedMs: elapsedMs(), ...(expectedMs === undefined ? {} : { expectedMs }) });
+      emit({
+        type: 'stage',
+        stage,
+        elapsedMs: elapsedMs(),
+        ...(expectedMs === undefined ? {} : { expectedMs }),
+      });
       const stageStartMs = performance.now();
       const result = await work();
       measured[stage] = Math.round(performance.now() - stageStartMs);

@@ -43,7 +43,11 @@ test('each input of the recipe changes the hash of the base layer; the README do
   await writeFile(join(copy, 'README.md'), 'changed');
   expect((await readRecipe(copy, 'bookworm')).inputsHash).toBe(inputsHash);
   const seen = new Set([inputsHash]);
-  for (const path of ['initramfs/init', 'tools/package-lock.json', 'rootfs/etc/systemd/system/hearth-agent.service']) {
+  for (const path of [
+    'initramfs/init',
+    'tools/package-lock.json',
+    'rootfs/etc/systemd/system/hearth-agent.service',
+  ]) {
     await writeFile(join(copy, path), 'changed');
     seen.add((await readRecipe(copy, 'bookworm')).inputsHash);
   }
@@ -51,7 +55,13 @@ test('each input of the recipe changes the hash of the base layer; the README do
 });
 
 test('an image’s id names its layers and what it declares', () => {
-  const capability: Capability = { name: 'node', kinds: ['cli'], command: ['node'], user: 'hearth', timeoutMs: 1 };
+  const capability: Capability = {
+    name: 'node',
+    kinds: ['cli'],
+    command: ['node'],
+    user: 'hearth',
+    timeoutMs: 1,
+  };
   const recipe = { capabilities: [capability] };
   const base = { hash: 'b', suite: 'bookworm' };
   const id = imageIdOf(recipe, base, { hash: 'a' });

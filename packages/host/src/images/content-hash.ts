@@ -7,7 +7,11 @@ import { pipeline } from 'node:stream/promises';
 /** SHA-256 of a file, read in pieces. */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 4 * 1024 * 1024 }), hash, signal === undefined ? {} : { signal });
+  await pipeline(
+    createReadStream(path, { highWaterMark: 4 * 1024 * 1024 }),
+    hash,
+    signal === undefined ? {} : { signal },
+  );
   return hash.digest('hex');
 }
 
@@ -25,7 +29,8 @@ export async function hashTree(folder: string): Promise<string> {
       const status = await lstat(path);
       if (status.isDirectory()) await walk(inside);
       else if (status.isSymbolicLink()) lines.push(`link ${inside} ${await readlink(path)}`);
-      else lines.push(`${(status.mode & 0o111) === 0 ? 'file' : 'program'} ${inside} ${await hashFile(path)}`);
+      else
+        lines.push(`${(status.mode & 0o111) === 0 ? 'file' : 'program'} ${inside} ${await hashFile(path)}`);
     }
   };
   await walk('');

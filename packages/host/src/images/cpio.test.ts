@@ -13,7 +13,8 @@ function unpack(archive: Buffer): { path: string; mode: string; content: string 
   let at = 0;
   for (;;) {
     expect(archive.toString('latin1', at, at + 6)).toBe('070701');
-    const number = (index: number): number => parseInt(archive.toString('latin1', at + 6 + index * 8, at + 14 + index * 8), 16);
+    const number = (index: number): number =>
+      parseInt(archive.toString('latin1', at + 6 + index * 8, at + 14 + index * 8), 16);
     const [mode, size, nameSize] = [number(1), number(6), number(11)];
     const path = archive.toString('utf8', at + 110, at + 110 + nameSize - 1);
     at += Math.ceil((110 + nameSize) / 4) * 4;

@@ -11,8 +11,12 @@ export function packCpio(entries: readonly CpioEntry[]): Buffer {
   const parts: Buffer[] = [];
   entries.forEach((entry, index) => {
     if (entry.kind === 'folder') parts.push(...record(index + 1, entry.path, MODE.folder, Buffer.alloc(0)));
-    else if (entry.kind === 'link') parts.push(...record(index + 1, entry.path, MODE.link, Buffer.from(entry.target)));
-    else parts.push(...record(index + 1, entry.path, entry.executable ? MODE.program : MODE.file, entry.content));
+    else if (entry.kind === 'link')
+      parts.push(...record(index + 1, entry.path, MODE.link, Buffer.from(entry.target)));
+    else
+      parts.push(
+        ...record(index + 1, entry.path, entry.executable ? MODE.program : MODE.file, entry.content),
+      );
   });
   parts.push(...record(0, 'TRAILER!!!', 0, Buffer.alloc(0)));
   return Buffer.concat(parts);

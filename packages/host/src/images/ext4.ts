@@ -15,7 +15,15 @@ export interface Ext4Options {
 }
 
 /** Makes a raw ext4 file; it is sparse, so that it takes what is in it. */
-export async function makeExt4({ path, label, sizeMiB, content, seed, options, signal }: Ext4Options): Promise<void> {
+export async function makeExt4({
+  path,
+  label,
+  sizeMiB,
+  content,
+  seed,
+  options,
+  signal,
+}: Ext4Options): Promise<void> {
   await writeFile(path, '', { mode: 0o644 });
   await truncate(path, sizeMiB * 1024 * 1024);
   await runBound(

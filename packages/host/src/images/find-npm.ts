@@ -14,5 +14,7 @@ export async function findNpm(path: readonly string[]): Promise<string> {
       if (!isMissing(error)) throw error;
     }
   }
-  throw new HearthError('requirement_missing', 'an image build needs npm', { hint: 'Run: apt-get install npm' });
+  throw new HearthError('requirement_missing', 'an image build needs npm', {
+    hint: 'Run: apt-get install npm',
+  });
 }

@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { imageIdSchema, type ImageGate, type ImageManifest } from '@hearth/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { listImages, openStore, readCurrentImage, readGate, readImage, writeGate, writeJson } from './image-store.ts';
+import {
+  listImages,
+  openStore,
+  readCurrentImage,
+  readGate,
+  readImage,
+  writeGate,
+  writeJson,
+} from './image-store.ts';
 import { removeImage } from './remove-image.ts';
 import { makeUpperTemplate } from './upper-template.ts';
 
@@ -18,7 +26,12 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-async function addImage(digits: string, createdAt: string, base: string, agent: string): Promise<ImageManifest> {
+async function addImage(
+  digits: string,
+  createdAt: string,
+  base: string,
+  agent: string,
+): Promise<ImageManifest> {
   const id = imageIdSchema.parse(`img-${digits.padEnd(12, '0')}`);
   const file = async (layer: string, name: string) => {
     const path = join(root, 'layers', layer, name);
@@ -27,7 +40,16 @@ async function addImage(digits: string, createdAt: string, base: string, agent: 
     return { path, sha256: SHA, bytes: 1 };
   };
   const manifest: ImageManifest = {
-    ...{ id, createdAt, suite: 'bookworm', arch: 'x86_64', packages: [], tools: [], capabilities: [], totalBytes: 4 },
+    ...{
+      id,
+      createdAt,
+      suite: 'bookworm',
+      arch: 'x86_64',
+      packages: [],
+      tools: [],
+      capabilities: [],
+      totalBytes: 4,
+    },
     kernel: { release: '6.1', ...(await file(base, 'vmlinux')) },
     initrd: await file(base, 'initrd'),
     layers: [
@@ -41,7 +63,12 @@ async function addImage(digits: string, createdAt: string, base: string, agent: 
   return manifest;
 }
 
-const gate = (status: ImageGate['status']): ImageGate => ({ status, at: '2026-01-01T00:00:00Z', vmm: 'qemu', results: [] });
+const gate = (status: ImageGate['status']): ImageGate => ({
+  status,
+  at: '2026-01-01T00:00:00Z',
+  vmm: 'qemu',
+  results: [],
+});
 
 test('only an image that passed its gate is current, the newest of them', async () => {
   const old = await addImage('1', '2026-01-01T00:00:00.000Z', 'b1', 'a1');
@@ -79,7 +106,9 @@ test('F15: an image whose layer is open cannot be removed', async () => {
   const image = await addImage('1', '2026-01-01T00:00:00.000Z', 'b1', 'a1');
   const handle = await open(image.layers[0]!.path);
   try {
-    await expect(removeImage(root, image.id, signal, () => undefined)).rejects.toMatchObject({ code: 'image_in_use' });
+    await expect(removeImage(root, image.id, signal, () => undefined)).rejects.toMatchObject({
+      code: 'image_in_use',
+    });
   } finally {
     await handle.close();
   }
@@ -87,7 +116,10 @@ test('F15: an image whose layer is open cannot be removed', async () => {
 });
 
 test("the template of a VM's own disk is made once, sparse, and far below 5 MB", async () => {
-  const [path, again] = await Promise.all([makeUpperTemplate(root, 16_384, signal), makeUpperTemplate(root, 16_384, signal)]);
+  const [path, again] = await Promise.all([
+    makeUpperTemplate(root, 16_384, signal),
+    makeUpperTemplate(root, 16_384, signal),
+  ]);
   expect(again).toBe(path);
   const { size, blocks } = await stat(path);
   expect(size).toBe(16_384 * 1024 * 1024);

@@ -51,7 +51,9 @@ export async function openStore(root: string): Promise<StorePaths> {
       await mkdir(folder, { recursive: true, mode: 0o755 });
     }
   } catch (cause) {
-    throw new HearthError('image_build_failed', `the image store ${root} can't be made or written`, { cause });
+    throw new HearthError('image_build_failed', `the image store ${root} can't be made or written`, {
+      cause,
+    });
   }
   return paths;
 }
@@ -127,7 +129,8 @@ export async function listImages(root: string): Promise<ImageSummary[]> {
 /** The newest image that passed its gate: what a new VM starts from. Throws image_missing. */
 export async function readCurrentImage(root: string): Promise<ImageManifest> {
   const current = (await listImages(root)).find((image) => image.current);
-  if (current === undefined) throw new HearthError('image_missing', `${root} holds no image that passed its gate`);
+  if (current === undefined)
+    throw new HearthError('image_missing', `${root} holds no image that passed its gate`);
   return await readImage(root, current.id);
 }
 

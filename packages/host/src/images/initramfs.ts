@@ -31,7 +31,13 @@ export interface InitramfsInput {
 }
 
 /** The small initramfs: a static busybox, the modules that lead to the disks, and a script that stacks the layers. */
-export async function packInitramfs({ root, release, initPath, modules, signal }: InitramfsInput): Promise<Buffer> {
+export async function packInitramfs({
+  root,
+  release,
+  initPath,
+  modules,
+  signal,
+}: InitramfsInput): Promise<Buffer> {
   const moduleFolder = `lib/modules/${release}`;
   const source = join(root, moduleFolder);
   const set = await resolveModules(source, modules);
@@ -47,7 +53,8 @@ export async function packInitramfs({ root, release, initPath, modules, signal }
     addFolder(dirname(path));
     entries.push({ kind: 'file', path, content, executable });
   };
-  for (const folder of ['dev', 'proc', 'root', 'sys', 'layers/agent', 'layers/base', 'layers/upper']) addFolder(folder);
+  for (const folder of ['dev', 'proc', 'root', 'sys', 'layers/agent', 'layers/base', 'layers/upper'])
+    addFolder(folder);
   addFile('init', await readFile(initPath), true);
   addFile('bin/busybox', await readFile(join(root, 'bin/busybox')), true);
   for (const applet of APPLETS) entries.push({ kind: 'link', path: `bin/${applet}`, target: 'busybox' });
@@ -55,7 +62,10 @@ export async function packInitramfs({ root, release, initPath, modules, signal }
   // busybox's modprobe doesn't unpack: the plain name is written into modules.dep.
   addFile(`${moduleFolder}/modules.dep`, Buffer.from(set.dep.replaceAll(/\.ko\.(xz|zst)\b/g, '.ko')));
   for (const path of set.paths) {
-    addFile(`${moduleFolder}/${path.replace(/\.(xz|zst)$/, '')}`, await readModule(join(source, path), signal));
+    addFile(
+      `${moduleFolder}/${path.replace(/\.(xz|zst)$/, '')}`,
+      await readModule(join(source, path), signal),
+    );
   }
   return await promisify(gzip)(packCpio(entries), { level: 9 });
 }

@@ -41,8 +41,9 @@ function lz4Literals(data: Buffer): Buffer {
 }
 
 function lz4Legacy(...blocks: Buffer[]): Buffer {
-  const parts = [Buffer.alloc(4)];
-  parts[0]?.writeUInt32LE(LZ4_LEGACY_MAGIC);
+  const magic = Buffer.alloc(4);
+  magic.writeUInt32LE(LZ4_LEGACY_MAGIC);
+  const parts: Buffer[] = [magic];
   for (const block of blocks) {
     const length = Buffer.alloc(4);
     length.writeUInt32LE(block.length);
@@ -77,7 +78,9 @@ test('LZ4 matches: overlapping, distant and of extended length', () => {
   const packed = Buffer.from([0x3f, 0x61, 0x62, 0x63, 3, 0, 10, 0x10, 0x7a]);
   expect(unpackBlock(packed).toString()).toBe(`${'abc'.repeat(11).slice(0, 32)}z`);
   // literals "abcd", match offset 4 length 4 (not overlapping), literals "!"
-  expect(unpackBlock(Buffer.from([0x40, 0x61, 0x62, 0x63, 0x64, 4, 0, 0x10, 0x21])).toString()).toBe('abcdabcd!');
+  expect(unpackBlock(Buffer.from([0x40, 0x61, 0x62, 0x63, 0x64, 4, 0, 0x10, 0x21])).toString()).toBe(
+    'abcdabcd!',
+  );
 });
 
 test('damaged LZ4 ends in an error, not in a kernel or an endless loop', async () => {

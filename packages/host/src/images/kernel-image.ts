@@ -17,7 +17,10 @@ const ELF_MAGIC = 0x464c457f;
  */
 export async function extractVmlinux(path: string): Promise<Buffer> {
   const image = await readFile(path);
-  if (image.length < PAYLOAD_LENGTH_AT + 4 || image.toString('latin1', HEADER_MAGIC_AT, HEADER_MAGIC_AT + 4) !== 'HdrS') {
+  if (
+    image.length < PAYLOAD_LENGTH_AT + 4 ||
+    image.toString('latin1', HEADER_MAGIC_AT, HEADER_MAGIC_AT + 4) !== 'HdrS'
+  ) {
     throw new HearthError('image_build_failed', `${path} is not a bzImage`);
   }
   const sectors = image[SETUP_SECTORS_AT] ?? 0;
@@ -37,5 +40,8 @@ async function unpack(payload: Buffer): Promise<Buffer> {
   if (magic === LZ4_LEGACY_MAGIC) return await unpackLz4Legacy(payload.subarray(0, -4));
   if (magic === 0xfd2fb528) return await promisify(zstdDecompress)(payload.subarray(0, -4));
   if ((magic & 0xffff) === 0x8b1f) return await promisify(gunzip)(payload);
-  throw new HearthError('image_build_failed', `the kernel is packed in a way that isn't known (0x${magic.toString(16)})`);
+  throw new HearthError(
+    'image_build_failed',
+    `the kernel is packed in a way that isn't known (0x${magic.toString(16)})`,
+  );
 }

@@ -36,7 +36,9 @@ export interface ModuleSet {
 /** Finds modules with their dependencies; what is built into the kernel is left out. Throws where one is neither. */
 export async function resolveModules(folder: string, names: readonly string[]): Promise<ModuleSet> {
   const dep = parseModulesDep(await readFile(join(folder, 'modules.dep'), 'utf8'));
-  const builtIn = new Set((await readFile(join(folder, 'modules.builtin'), 'utf8')).split('\n').map(moduleName));
+  const builtIn = new Set(
+    (await readFile(join(folder, 'modules.builtin'), 'utf8')).split('\n').map(moduleName),
+  );
   const byName = new Map([...dep.keys()].map((path) => [moduleName(path), path]));
   const paths = new Set<string>();
   const loadable: string[] = [];

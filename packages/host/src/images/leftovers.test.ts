@@ -69,7 +69,9 @@ test('the lock of a build that was killed is free', async () => {
   const script = `import { lockStore } from ${JSON.stringify(join(import.meta.dirname, 'store-lock.ts'))};
     await lockStore(${JSON.stringify(path)}, new AbortController().signal, () => {});
     console.log('held'); setInterval(() => {}, 1000);`;
-  const holder = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await once(holder.stdout, 'data');
   holder.kill('SIGKILL');
   await once(holder, 'exit');

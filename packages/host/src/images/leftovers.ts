@@ -31,7 +31,8 @@ export async function removeLeftovers(root: string): Promise<string[]> {
 
 /** Removes a build's folder, never through a mount: /proc or /dev of the host could be on the other side. */
 export async function removeTree(folder: string): Promise<void> {
-  for (const point of await mountPointsBelow(folder)) await run('umount', [point], { code: 'image_build_failed' });
+  for (const point of await mountPointsBelow(folder))
+    await run('umount', [point], { code: 'image_build_failed' });
   const left = await mountPointsBelow(folder);
   if (left.length > 0) {
     throw new HearthError('image_build_failed', `${left.join(', ')} can't be unmounted; nothing was removed`);
@@ -45,7 +46,9 @@ export async function mountPointsBelow(folder: string, mountInfo?: string): Prom
   return text
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-    .map((point) => point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))))
+    .map((point) =>
+      point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))),
+    )
     .filter((point) => point.startsWith(`${folder}/`))
     .sort((a, b) => b.split('/').length - a.split('/').length || (a < b ? 1 : -1));
 }

@@ -28,7 +28,8 @@ export function unpackBlock(packed: Buffer, maxBytes = BLOCK_BYTES): Buffer {
   let written = 0;
   const byte = (): number => {
     const value = packed[read++];
-    if (value === undefined) throw new HearthError('image_build_failed', 'the packed kernel ends in the middle');
+    if (value === undefined)
+      throw new HearthError('image_build_failed', 'the packed kernel ends in the middle');
     return value;
   };
   const longLength = (start: number): number => {
@@ -41,7 +42,8 @@ export function unpackBlock(packed: Buffer, maxBytes = BLOCK_BYTES): Buffer {
   while (read < packed.length) {
     const token = byte();
     const literals = longLength(token >> 4);
-    if (written + literals > maxBytes) throw new HearthError('image_build_failed', 'the packed kernel is damaged');
+    if (written + literals > maxBytes)
+      throw new HearthError('image_build_failed', 'the packed kernel is damaged');
     packed.copy(output, written, read, read + literals);
     read += literals;
     written += literals;

@@ -55,13 +55,21 @@ export async function readRecipe(folder: string, suite: string): Promise<Recipe>
     profileText = await readFile(profilePath, 'utf8');
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
-    throw new HearthError('image_build_failed', `there is no profile for the suite ${suite} (${profilePath})`, { cause });
+    throw new HearthError(
+      'image_build_failed',
+      `there is no profile for the suite ${suite} (${profilePath})`,
+      { cause },
+    );
   }
   const profile = parseJson(profileSchema, profileText, profilePath);
   const settingsPath = join(folder, 'recipe.json');
   const settings = parseJson(recipeSchema, await readFile(settingsPath, 'utf8'), settingsPath);
   const capabilitiesPath = join(folder, 'capabilities.json');
-  const capabilities = parseJson(z.array(capabilitySchema), await readFile(capabilitiesPath, 'utf8'), capabilitiesPath);
+  const capabilities = parseJson(
+    z.array(capabilitySchema),
+    await readFile(capabilitiesPath, 'utf8'),
+    capabilitiesPath,
+  );
   const inputsHash = hashValue({
     builder: BUILDER_REVISION,
     arch: 'x86_64',

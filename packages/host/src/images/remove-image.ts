@@ -7,7 +7,12 @@ import { lockStore } from './store-lock.ts';
 import { isMissing } from './missing-file.ts';
 
 /** Removes an image and the layers that no other image uses. Returns the bytes freed. Throws image_in_use. */
-export async function removeImage(store: string, id: string, signal: AbortSignal, onWait: () => void): Promise<number> {
+export async function removeImage(
+  store: string,
+  id: string,
+  signal: AbortSignal,
+  onWait: () => void,
+): Promise<number> {
   const paths = await openStore(store);
   const lock = await lockStore(paths.lock, signal, onWait);
   try {
@@ -18,7 +23,9 @@ export async function removeImage(store: string, id: string, signal: AbortSignal
       for (const layer of (await readImage(store, other)).layers) used.add(layer.path);
     }
     const orphans = layers.filter(({ path }) => !used.has(path));
-    const files = orphans.flatMap(({ role, path }) => (role === 'base' ? [path, kernel.path, initrd.path] : [path]));
+    const files = orphans.flatMap(({ role, path }) =>
+      role === 'base' ? [path, kernel.path, initrd.path] : [path],
+    );
     const holder = await findHolder(new Set(layers.map(({ path }) => path)));
     if (holder !== null) throw new HearthError('image_in_use', `process ${holder} has a layer of ${id} open`);
     let freed = 0;
@@ -29,7 +36,8 @@ export async function removeImage(store: string, id: string, signal: AbortSignal
     for (const inputs of await readdir(paths.inputs)) {
       const folder = join(paths.inputs, inputs);
       const base = await findBaseLayer(paths, inputs);
-      if (base !== null && orphans.some(({ path }) => path === base.layer.path)) await rm(folder, { recursive: true });
+      if (base !== null && orphans.some(({ path }) => path === base.layer.path))
+        await rm(folder, { recursive: true });
     }
     return freed;
   } finally {

@@ -17,18 +17,35 @@ export async function lockStore(path: string, signal: AbortSignal, onWait: () =>
   const { promise: ended, resolve: onEnded } = Promise.withResolvers<undefined>();
   const holder = startChild(
     'setpriv',
-    ['--pdeathsig', 'KILL', 'flock', '--exclusive', '--no-fork', path, 'sh', '-c', 'echo locked; exec sleep infinity'],
+    [
+      '--pdeathsig',
+      'KILL',
+      'flock',
+      '--exclusive',
+      '--no-fork',
+      path,
+      'sh',
+      '-c',
+      'echo locked; exec sleep infinity',
+    ],
     (line) => {
       if (line === 'locked') onLocked(undefined);
       else onFailed(new HearthError('image_build_failed', `the image store can't be locked: ${line}`));
     },
   );
   holder.once('error', (cause) =>
-    onFailed(new HearthError('requirement_missing', 'flock and setpriv (package util-linux) are needed', { cause })),
+    onFailed(
+      new HearthError('requirement_missing', 'flock and setpriv (package util-linux) are needed', { cause }),
+    ),
   );
   holder.once('exit', (code) => {
     onEnded(undefined);
-    onFailed(new HearthError('image_build_failed', `the lock of the image store was lost (exit code ${code ?? 'none'})`));
+    onFailed(
+      new HearthError(
+        'image_build_failed',
+        `the lock of the image store was lost (exit code ${code ?? 'none'})`,
+      ),
+    );
   });
   const release = async (): Promise<void> => {
     holder.kill('SIGKILL');

@@ -11,7 +11,14 @@ import { isMissing } from './missing-file.ts';
  *   written, and the guest's kernel doesn't zero (and so allocate) them later.
  * - a journal of 8 MiB: a killed VMM leaves a disk that mounts.
  */
-const OPTIONS = ['-J', 'size=8', '-O', '^resize_inode', '-E', 'discard,lazy_itable_init=0,lazy_journal_init=1'];
+const OPTIONS = [
+  '-J',
+  'size=8',
+  '-O',
+  '^resize_inode',
+  '-E',
+  'discard,lazy_itable_init=0,lazy_journal_init=1',
+];
 
 /**
  * The path of an empty file system of this size for a VM's own disk, to be copied sparsely (about 0.2 MB for 16 GiB).
@@ -37,7 +44,15 @@ export async function makeUpperTemplate(root: string, sizeMiB: number, signal: A
       // The guest's / has the mode of `data`, whatever the umask here is.
       await chmod(join(content, name), 0o755);
     }
-    await makeExt4({ path: temporary, label: diskLabels.upper, sizeMiB, content, seed, options: OPTIONS, signal });
+    await makeExt4({
+      path: temporary,
+      label: diskLabels.upper,
+      sizeMiB,
+      content,
+      seed,
+      options: OPTIONS,
+      signal,
+    });
     await chmod(temporary, 0o444);
     await rename(temporary, path);
   } finally {

@@ -52,7 +52,8 @@ async function readScreen() {
     const rectangle = await read(12);
     if (rectangle.readInt32BE(8) !== 0) throw new Error('unexpected encoding');
     const pixels = await read(rectangle.readUInt16BE(4) * rectangle.readUInt16BE(6) * 4);
-    for (let at = 0; at < pixels.length && seen.size < 4096; at += 4) seen.add(pixels.readUInt32LE(at) & 0xffffff);
+    for (let at = 0; at < pixels.length && seen.size < 4096; at += 4)
+      seen.add(pixels.readUInt32LE(at) & 0xffffff);
   }
   socket.destroy();
   return { width, height, seen };

@@ -1,5 +1,6 @@
 /** Variables by which people tell package managers how to reach their archives; nothing else gets into a build. */
-const LET_THROUGH = /^(https?_proxy|no_proxy|all_proxy|npm_config_(registry|cafile|https?_proxy|proxy|noproxy)|node_extra_ca_certs|ssl_cert_file)$/i;
+const LET_THROUGH =
+  /^(https?_proxy|no_proxy|all_proxy|npm_config_(registry|cafile|https?_proxy|proxy|noproxy)|node_extra_ca_certs|ssl_cert_file)$/i;
 
 /** What an image build inherits of this process's environment. */
 export function buildEnvironment(): Record<string, string> {

@@ -16,24 +16,15 @@ import {
   type Log,
   type VmKind,
 } from '@hearth/contract';
-import { createAgentClient, type AgentClient, type AgentEndpoint } from '../../guest-link/agent-client.ts';
-import { createAddressStore } from '../../journal/address-store.ts';
-import { openHostDatabase } from '../../journal/database.ts';
-import { createVmRecords } from '../../journal/vm-records.ts';
-import { openAddressBook } from '../../network/address-book.ts';
-import { planNetwork } from '../../network/addressing.ts';
-import { createHostNetwork } from '../../network/host-network.ts';
-import { openCgroups } from '../../vmm/cgroup.ts';
-import { createVmmSource } from '../../vmm/vmm-source.ts';
-import { createBootSlots } from '../../vms/admission.ts';
-import { VmHost } from '../../vms/vm-host.ts';
+import type { AgentClient, AgentEndpoint } from '../../guest-link/agent-client.ts';
+import { openRuntime } from '../../runtime.ts';
+import type { VmHost } from '../../vms/vm-host.ts';
 import { vmPaths } from '../../vms/vm-paths.ts';
 import { openImageSource } from '../image-source.ts';
 import { storePaths } from '../image-store.ts';
 
 /** Longest wait for one VM; the host's own deadlines end it earlier. */
 const BOOT_TIMEOUT_MS = 15 * 60_000;
-const NETWORK_TIMEOUT_MS = 60_000;
 /** How much of an answer is kept as `detail`. */
 const DETAIL_CHARACTERS = 300;
 
@@ -51,25 +42,16 @@ export interface GateOptions {
  * Boots the image cold, one VM of each kind, by the very code that boots users' VMs, and runs every check that the image
  * declares. Runs inside the room's namespace.
  */
-export async function checkImage({ config, manifest, signal, onCheck, log }: GateOptions): Promise<ImageGate> {
-  const database = openHostDatabase(join(config.stateDir, 'host.db'));
-  const records = createVmRecords(database);
-  const addresses = openAddressBook({ plan: planNetwork(config), store: createAddressStore(database), randomBytes });
-  const network = createHostNetwork({ config, log });
-  const setup = startProgress({ what: 'setting up the network', timeoutMs: NETWORK_TIMEOUT_MS, signal, log });
-  await network.start(setup);
-  await network.sync([], setup);
+export async function checkImage({
+  config,
+  manifest,
+  signal,
+  onCheck,
+  log,
+}: GateOptions): Promise<ImageGate> {
   // In here the candidate is the image of the day.
   const images = { ...openImageSource(config.imageStore), current: () => Promise.resolve(manifest) };
-  const agents = createAgentClient();
-  const cgroups = await openCgroups(`hearth-${config.name}`, log);
-  const source = createVmmSource({ config, images, cgroups, log });
-  const vms = new VmHost({
-    ...{ config, images, network, records, agents, addresses, randomBytes, log },
-    ...{ vmm: () => source.vmm(), probe: () => source.probe(), now: Date.now },
-    slots: createBootSlots(1),
-  });
-  network.onLease(({ ip }) => vms.onLease(ip));
+  const { vms, agents, vmmSource: source, close } = await openRuntime({ config, images, signal, log });
   const results: CheckResult[] = [];
   const note = (result: CheckResult): void => {
     results.push(result);
@@ -85,9 +67,7 @@ export async function checkImage({ config, manifest, signal, onCheck, log }: Gat
     const status = results.length > 0 && results.every(({ ok }) => ok) ? 'passed' : 'failed';
     return { status, at: new Date().toISOString(), vmm: `${vmm.name} (${source.accelerator()})`, results };
   } finally {
-    await network.stop();
-    await agents.close();
-    database.close();
+    await close();
   }
 }
 
@@ -109,11 +89,21 @@ async function checkKind(options: KindOptions): Promise<void> {
   const progress = startProgress({ what: `boot of a ${kind} VM`, timeoutMs: BOOT_TIMEOUT_MS, signal });
   const { cpus, memMiB, diskMiB } = config.vms[kind];
   try {
-    vms.create(id, { kind, cpus, memMiB, diskMiB, requestedAtMs: Date.now(), requestId: `gate-${kind}` }, manifest.id);
+    vms.create(
+      id,
+      { kind, cpus, memMiB, diskMiB, requestedAtMs: Date.now(), requestId: `gate-${kind}` },
+      manifest.id,
+    );
     const vm = await vms.waitFor(id, ({ state }) => state === 'ready' || state === 'failed', progress);
     const phases = vm.phases.map(({ phase, atMs }) => `${phase} ${Math.round(atMs)} ms`).join(', ');
     const detail = vm.failure === null ? phases : `${vm.failure.title}: ${vm.failure.detail} (${phases})`;
-    note({ name: 'ready', kind, ok: vm.state === 'ready', detail, durationMs: performance.now() - startedMs });
+    note({
+      name: 'ready',
+      kind,
+      ok: vm.state === 'ready',
+      detail,
+      durationMs: performance.now() - startedMs,
+    });
     if (vm.state !== 'ready') return;
     const endpoint = vms.endpoint(id);
     for (const capability of manifest.capabilities) {

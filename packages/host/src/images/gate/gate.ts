@@ -29,12 +29,24 @@ export interface RunGateOptions {
 }
 
 /** Opens a room, runs the gate in its namespace as a child, and clears the room away whatever happened. */
-export async function runGate({ store, manifest, inside, signal, emit, log }: RunGateOptions): Promise<ImageGate> {
+export async function runGate({
+  store,
+  manifest,
+  inside,
+  signal,
+  emit,
+  log,
+}: RunGateOptions): Promise<ImageGate> {
   if (process.getuid?.() !== 0) throw new HearthError('requirement_missing', 'the gate runs as root');
   await openStore(store);
   const room = await openGateRoom(store, randomBytes(4).toString('hex'), log);
   try {
-    const progress = startProgress({ what: 'preparing the gate', timeoutMs: NAMESPACE_TIMEOUT_MS, signal, log });
+    const progress = startProgress({
+      what: 'preparing the gate',
+      timeoutMs: NAMESPACE_TIMEOUT_MS,
+      signal,
+      log,
+    });
     await prepareNamespace(room.config, run, progress);
     let failure: ImageEvent | null = null;
     const onLine = (line: string): void => {
@@ -48,7 +60,8 @@ export async function runGate({ store, manifest, inside, signal, emit, log }: Ru
       await runBound('nsenter', args, { signal, onLine, code: 'image_gate_failed' });
     } catch (error) {
       const told = failure as ImageEvent | null;
-      if (told?.type === 'error') throw new HearthError(told.problem.code, told.problem.detail, { cause: error });
+      if (told?.type === 'error')
+        throw new HearthError(told.problem.code, told.problem.detail, { cause: error });
       throw asHearthError(error, 'image_gate_failed');
     }
   } finally {
