@@ -1,10 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, rm, stat } from 'node:fs/promises';
 import { totalmem, availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import {
   HearthError,
-  startProgress,
   type Check,
   type Config,
   type HostCapacity,
@@ -15,25 +13,15 @@ import {
 } from '@hearth/contract';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { freeMiB } from './disks/private-disk.ts';
-import { createAgentClient } from './guest-link/agent-client.ts';
 import { createHostServer } from './http/server.ts';
-import { createAddressStore } from './journal/address-store.ts';
-import { openHostDatabase } from './journal/database.ts';
-import { createVmRecords } from './journal/vm-records.ts';
-import { openAddressBook } from './network/address-book.ts';
-import { createHostNetwork } from './network/host-network.ts';
-import { planNetwork } from './network/addressing.ts';
 import { peerUid } from './peer/peer-credentials.ts';
 import { openImageSource, type StoredImages } from './images/image-source.ts';
-import { createBootSlots, freeMemMiB } from './vms/admission.ts';
-import { sweepLeftovers } from './vms/sweep.ts';
-import { VmHost } from './vms/vm-host.ts';
+import { openRuntime } from './runtime.ts';
+import { freeMemMiB } from './vms/admission.ts';
+import type { VmHost } from './vms/vm-host.ts';
 import { vmPaths } from './vms/vm-paths.ts';
-import { openCgroups } from './vmm/cgroup.ts';
-import { createVmmSource } from './vmm/vmm-source.ts';
 
 export const HOST_VERSION = '0.1.0';
-const NETWORK_TIMEOUT_MS = 60_000;
 const DISK_LOW_MIB = 1024;
 
 export interface HostOptions {
@@ -67,36 +55,8 @@ export async function openHost({
 }: HostOptions): Promise<Host> {
   for (const folder of [config.stateDir, config.runDir])
     await mkdir(folder, { recursive: true, mode: 0o755 });
-  const database = openHostDatabase(join(config.stateDir, 'host.db'));
-  const records = createVmRecords(database);
-  const book = openAddressBook({
-    plan: planNetwork(config),
-    store: createAddressStore(database),
-    randomBytes,
-  });
-  const known = new Set(records.load().map(({ id }) => id));
-  await sweepLeftovers(config, known, Date.now(), log);
-  for (const { vmId } of book.list()) if (!known.has(vmId)) book.free(vmId);
-
-  const network = createHostNetwork({ config, log });
-  const setup = startProgress({ what: 'setting up the network', timeoutMs: NETWORK_TIMEOUT_MS, log });
-  await network.start(setup);
-  await network.sync(
-    book.list().map(({ address }) => address),
-    setup,
-  );
-
   const images = pinned(openImageSource(config.imageStore), imageId);
-  const agents = createAgentClient();
-  const cgroups = await openCgroups(`hearth-${config.name}`, log);
-  const vmmSource = createVmmSource({ config, images, cgroups, log });
-  const vms = new VmHost({
-    ...{ config, images, network, records, agents, randomBytes, log },
-    ...{ vmm: vmmSource.vmm, probe: vmmSource.probe, addresses: book, now: Date.now },
-    slots: createBootSlots(config.vms.maxConcurrentBoots),
-  });
-  network.onLease(({ ip }) => vms.onLease(ip));
-  await vms.adopt();
+  const { vms, network, book, agents, vmmSource, close } = await openRuntime({ config, images, log });
 
   const health = async (): Promise<HostHealth> => {
     const checks = [
@@ -151,10 +111,7 @@ export async function openHost({
     socketPath,
     close: async () => {
       await server.close();
-      await vms.release();
-      await network.stop();
-      await agents.close();
-      database.close();
+      await close();
       await rm(socketPath, { force: true });
     },
   };

@@ -38,6 +38,8 @@ test('replies are matched by id; a refusal is an error with the words of the gue
   const [host, guest] = pair();
   const channel = openControlChannel(host, quiet, quiet);
   guest.on('data', (chunk: Buffer) => {
+    // The empty line with which a host announces itself.
+    if (chunk.toString().trim() === '') return;
     const { id, type } = JSON.parse(chunk.toString()) as { id: number; type: string };
     guest.write(
       `${JSON.stringify(type === 'report' ? { type: 'reply', id, ok: true, data: 42 } : { type: 'reply', id, ok: false, error: 'no' })}\n`,

@@ -76,6 +76,8 @@ export function openControlChannel(
       reject(new HearthError('control_channel_failed', 'the control channel closed during a request'));
   };
 
+  // The agent answers an empty line with `hello`: a host that comes back may have been away too shortly to be noticed.
+  stream.write('\n');
   return {
     closed: read(),
     request: async (message, progress) => {

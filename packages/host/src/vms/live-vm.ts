@@ -20,7 +20,7 @@ import type { RunningVmm } from '../vmm/vmm.ts';
 import { makeDisks, vmmSpec } from './boot.ts';
 import { readConsoleLine } from './console-signs.ts';
 import { judgeWords, listen, missingServices, noWords, verifyOverNetwork } from './readiness.ts';
-import type { VmHostDeps } from './vm-host.ts';
+import type { VmHostDeps } from './ports.ts';
 import { vmPaths, type VmPaths } from './vm-paths.ts';
 
 /** A browser VM paints a desktop and starts a browser before it is ready. */

@@ -1,4 +1,9 @@
-import type { Address, ImageId, ImageManifest, Progress, VmId } from '@hearth/contract';
+import type { Address, Config, ImageId, ImageManifest, Log, Progress, VmId } from '@hearth/contract';
+import type { AgentClient } from '../guest-link/agent-client.ts';
+import type { VmRecords } from '../journal/vm-records.ts';
+import type { AcceleratorProbe } from '../vmm/accelerator.ts';
+import type { Vmm } from '../vmm/vmm.ts';
+import type { BootSlots } from './admission.ts';
 
 /** What the life of a VM needs of the parts around it. */
 export interface ImageSource {
@@ -21,4 +26,20 @@ export interface AddressSource {
 export interface VmNetwork {
   attach(address: Address, progress: Progress): Promise<void>;
   detach(address: Address): Promise<void>;
+}
+
+/** All that the life of a VM is given. */
+export interface VmHostDeps {
+  config: Config;
+  vmm: () => Promise<Vmm>;
+  probe: () => Promise<AcceleratorProbe>;
+  images: ImageSource;
+  addresses: AddressSource;
+  network: VmNetwork;
+  records: VmRecords;
+  agents: AgentClient;
+  slots: BootSlots;
+  randomBytes: (size: number) => Buffer;
+  now: () => number;
+  log: Log;
 }

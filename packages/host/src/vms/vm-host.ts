@@ -1,36 +1,17 @@
 import { EventEmitter, once } from 'node:events';
 import {
   HearthError,
-  type Config,
   type HostCreateVm,
   type HostVm,
   type ImageId,
-  type Log,
   type Progress,
   type VmId,
 } from '@hearth/contract';
-import type { AgentClient, AgentEndpoint } from '../guest-link/agent-client.ts';
-import type { VmRecord, VmRecords } from '../journal/vm-records.ts';
-import type { AcceleratorProbe } from '../vmm/accelerator.ts';
-import type { Vmm } from '../vmm/vmm.ts';
-import { checkRoom, type BootSlots } from './admission.ts';
+import type { AgentEndpoint } from '../guest-link/agent-client.ts';
+import type { VmRecord } from '../journal/vm-records.ts';
+import { checkRoom } from './admission.ts';
 import { LiveVm } from './live-vm.ts';
-import type { AddressSource, ImageSource, VmNetwork } from './ports.ts';
-
-export interface VmHostDeps {
-  config: Config;
-  vmm: () => Promise<Vmm>;
-  probe: () => Promise<AcceleratorProbe>;
-  images: ImageSource;
-  addresses: AddressSource;
-  network: VmNetwork;
-  records: VmRecords;
-  agents: AgentClient;
-  slots: BootSlots;
-  randomBytes: (size: number) => Buffer;
-  now: () => number;
-  log: Log;
-}
+import type { VmHostDeps } from './ports.ts';
 
 /** All VMs of this host: creates, adopts and destroys them; the one owner of their records. */
 export class VmHost {

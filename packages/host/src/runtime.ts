@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { startProgress, type Config, type Log } from '@hearth/contract';
+import { createAgentClient, type AgentClient } from './guest-link/agent-client.ts';
+import type { StoredImages } from './images/image-source.ts';
+import { createAddressStore } from './journal/address-store.ts';
+import { openHostDatabase } from './journal/database.ts';
+import { createVmRecords } from './journal/vm-records.ts';
+import { openAddressBook, type AddressBook } from './network/address-book.ts';
+import { planNetwork } from './network/addressing.ts';
+import { createHostNetwork, type HostNetwork } from './network/host-network.ts';
+import { openCgroups } from './vmm/cgroup.ts';
+import { createVmmSource, type VmmSource } from './vmm/vmm-source.ts';
+import { createBootSlots } from './vms/admission.ts';
+import { sweepLeftovers } from './vms/sweep.ts';
+import { VmHost } from './vms/vm-host.ts';
+
+const NETWORK_TIMEOUT_MS = 60_000;
+
+export interface RuntimeOptions {
+  config: Config;
+  images: StoredImages;
+  signal?: AbortSignal;
+  log: Log;
+}
+
+/** What runs VMs, without the daemon's API around it: the daemon and the image gate each have one. */
+export interface Runtime {
+  readonly vms: VmHost;
+  readonly network: HostNetwork;
+  readonly book: AddressBook;
+  readonly agents: AgentClient;
+  readonly vmmSource: VmmSource;
+  /** Lets go of everything; VMs that were not destroyed go on. */
+  close: () => Promise<void>;
+}
+
+/** Puts journal, network, VMM and VMs together, swept and with what lived before taken up. Runs inside the namespace, as root. */
+export async function openRuntime({ config, images, signal, log }: RuntimeOptions): Promise<Runtime> {
+  const database = openHostDatabase(join(config.stateDir, 'host.db'));
+  const records = createVmRecords(database);
+  const book = openAddressBook({
+    plan: planNetwork(config),
+    store: createAddressStore(database),
+    randomBytes,
+  });
+  const known = new Set(records.load().map(({ id }) => id));
+  await sweepLeftovers(config, known, Date.now(), log);
+  for (const { vmId } of book.list()) if (!known.has(vmId)) book.free(vmId);
+
+  const network = createHostNetwork({ config, log });
+  const setup = startProgress({
+    what: 'setting up the network',
+    timeoutMs: NETWORK_TIMEOUT_MS,
+    log,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  await network.start(setup);
+  await network.sync(
+    book.list().map(({ address }) => address),
+    setup,
+  );
+
+  const agents = createAgentClient();
+  const cgroups = await openCgroups(`hearth-${config.name}`, log);
+  const vmmSource = createVmmSource({ config, images, cgroups, log });
+  const vms = new VmHost({
+    ...{ config, images, network, records, agents, randomBytes, log },
+    ...{ vmm: vmmSource.vmm, probe: vmmSource.probe, addresses: book, now: Date.now },
+    slots: createBootSlots(config.vms.maxConcurrentBoots),
+  });
+  network.onLease(({ ip }) => vms.onLease(ip));
+  await vms.adopt();
+  return {
+    ...{ vms, network, book, agents, vmmSource },
+    close: async () => {
+      await vms.release();
+      await network.stop();
+      await agents.close();
+      database.close();
+    },
+  };
+}
