@@ -34,6 +34,7 @@ export interface GateOptions {
   config: Config;
   manifest: ImageManifest;
   signal: AbortSignal;
+  onStage: (stage: string) => void;
   onCheck: (result: CheckResult) => void;
   log: Log;
 }
@@ -46,6 +47,7 @@ export async function checkImage({
   config,
   manifest,
   signal,
+  onStage,
   onCheck,
   log,
 }: GateOptions): Promise<ImageGate> {
@@ -58,10 +60,12 @@ export async function checkImage({
     onCheck(result);
   };
   try {
+    onStage('probe boot');
     const { slowness } = await source.probe();
     const vmm = await source.vmm();
     const kinds = [...new Set(manifest.capabilities.flatMap(({ kinds: named }) => named))].sort().reverse();
     for (const kind of kinds) {
+      onStage(`${kind} VM`);
       await checkKind({ ...{ kind, config, manifest, signal, vms, agents, slowness, note } });
     }
     const status = results.length > 0 && results.every(({ ok }) => ok) ? 'passed' : 'failed';
