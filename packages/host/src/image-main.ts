@@ -89,11 +89,11 @@ async function main(signal: AbortSignal): Promise<void> {
       const config = gateConfig(values.store, need(id));
       const onCheck = ({ name, kind, ok, detail }: ImageGate['results'][number]): void =>
         emit({ type: 'check', name, kind, ok, detail });
-      await writeGate(
-        values.store,
-        manifest.id,
-        await checkImage({ config, manifest, signal, onCheck, log }),
-      );
+      const startMs = performance.now();
+      const onStage = (stage: string): void =>
+        emit({ type: 'stage', stage, elapsedMs: Math.round(performance.now() - startMs) });
+      const gate = await checkImage({ config, manifest, signal, onStage, onCheck, log });
+      await writeGate(values.store, manifest.id, gate);
       return;
     }
     default:
