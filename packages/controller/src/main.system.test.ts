@@ -67,7 +67,7 @@ async function run(config: Record<string, unknown> = {}): Promise<Run> {
     JSON.stringify({
       stateDir: join(folder, 'state'),
       runDir: join(folder, 'run'),
-      controller: { port, user: 'nobody', ...(controller as object) },
+      controller: { port, user: 'nobody', ...controller },
       ...rest,
     }),
   );
@@ -122,6 +122,20 @@ describe('the controller as it is started', () => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
     const created = await fetch(`${url}/api/vms`, { method: 'POST', headers, body: '{"kind":"cli"}' });
     const vm = vmSchema.parse(await created.json());
+    const events = await fetch(`${url}/api/vms/${vm.id}/events`, { headers });
+    for await (const chunk of events.body ?? []) if (Buffer.from(chunk).includes('"ready"')) break;
+    const exec = await fetch(`${url}/api/vms/${vm.id}/exec`, {
+      method: 'POST',
+      headers,
+      body: '{"command":["echo"]}',
+    });
+    expect(await exec.text()).toContain('"exit"');
+    const written = await fetch(`${url}/api/vms/${vm.id}/files?path=/x`, {
+      method: 'PUT',
+      headers: { authorization: headers.authorization },
+      body: new Uint8Array(100_000),
+    });
+    expect(await written.json()).toEqual({ path: '/x', bytes: 100_000 });
     const deleted = await fetch(`${url}/api/vms/${vm.id}?wait=true`, {
       method: 'DELETE',
       headers: { authorization: headers.authorization },

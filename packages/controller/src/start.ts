@@ -1,6 +1,7 @@
 import { HearthError, type Config } from '@hearth/contract';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino, type Logger } from 'pino';
@@ -38,6 +39,8 @@ export async function start(args: readonly string[]): Promise<void> {
     const account = await findAccount(config.controller.user);
     await makeOwnFolder(folder, account);
     await rehearse(config);
+    // The cache can't be written afterwards.
+    flushCompileCache();
     becomeUser(account);
   } else {
     await makeOwnFolder(folder, null);

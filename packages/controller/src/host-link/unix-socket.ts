@@ -128,7 +128,7 @@ export function connectHost(socketPath: string): HostLink {
 }
 
 /** What undici throws, as the error it means (F38: a broken link is not blamed on anything else). */
-export function asLinkError(error: unknown, signal: AbortSignal, socketPath: string): HearthError {
+function asLinkError(error: unknown, signal: AbortSignal, socketPath: string): HearthError {
   if (signal.aborted) return abortReason(signal);
   if (error instanceof HearthError) return error;
   const { detail } = asHearthError(error);

@@ -23,7 +23,7 @@ import type { App } from './fastify.ts';
 import { PROBLEM_TYPE } from './problems.ts';
 
 /** Schemas that the document names once and refers to. */
-const registry = z.registry<{ id: string }>();
+const registry = z.registry<{ id?: string; description?: string }>();
 registry
   .add(problemSchema, { id: 'Problem' })
   .add(vmSchema, { id: 'Vm' })
@@ -66,8 +66,29 @@ export async function describeApi(app: App, version: string): Promise<void> {
       security: [{ token: [] }],
     },
     transform: createJsonSchemaTransform({ schemaRegistry: registry }),
-    transformObject: createJsonSchemaTransformObject({ schemaRegistry: registry }),
+    transformObject: (input) => withoutUnused(toObject(input)),
   });
+}
+
+const toObject = createJsonSchemaTransformObject({ schemaRegistry: registry });
+type Document = ReturnType<typeof toObject>;
+
+/** Each schema comes in a form for requests and one for answers; drops those that nothing refers to. */
+function withoutUnused(document: Document): Document {
+  if (!('components' in document)) return document;
+  const { schemas, ...components } = document.components ?? {};
+  if (schemas === undefined) return document;
+  const used = new Set<string>();
+  const visit = (part: unknown): void => {
+    for (const [, name = ''] of JSON.stringify(part).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
+      if (used.has(name)) continue;
+      used.add(name);
+      visit(new Map<string, unknown>(Object.entries(schemas)).get(name) ?? {});
+    }
+  };
+  visit(document.paths);
+  const kept = Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)));
+  return { ...document, components: { ...components, schemas: kept } } as Document;
 }
 
 type Answers = Record<number, { description: string; content: Record<string, { schema: z.ZodType }> }>;
@@ -99,6 +120,13 @@ export const answer = <T extends z.ZodType>(
   content: { [mediaType]: { schema } },
 });
 
+/** An answer without a body. */
+export function noBody(description: string): z.ZodUndefined {
+  const schema = z.undefined();
+  registry.add(schema, { description });
+  return schema;
+}
+
 /** Bytes, whatever they are. */
-export const bytesSchema = z.unknown().meta({ format: 'binary', type: 'string' });
-export const PUBLIC = { config: { access: 'public' } } as const;
+export const bytesSchema = z.unknown();
+registry.add(bytesSchema, { description: 'Bytes' });

@@ -30,7 +30,13 @@ const operationSchema = z.strictObject({
       }),
     )
     .optional(),
-  requestBody: z.strictObject({ required: z.boolean().optional(), content: contentSchema }).optional(),
+  requestBody: z
+    .strictObject({
+      description: z.string().optional(),
+      required: z.boolean().optional(),
+      content: contentSchema,
+    })
+    .optional(),
   responses: z.record(
     z.string().regex(/^[1-5]\d\d$/),
     z.strictObject({ description: z.string().min(5), content: contentSchema.optional() }),

@@ -40,7 +40,7 @@ const byStatus: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** Fastify's own errors, in the words of the table. */
-export function classify(error: unknown): HearthError {
+function classify(error: unknown): HearthError {
   if (error instanceof HearthError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) return validationError(error);
   const { statusCode, message } = error as Partial<FastifyError>;

@@ -6,11 +6,10 @@ import {
   type ErrorCode,
 } from '@hearth/contract';
 import { Readable } from 'node:stream';
-import { z } from 'zod';
 import type { Services } from '../services.ts';
 import { caller, clientSignal } from '../access.ts';
 import { passLines } from '../byte-stream.ts';
-import { answer, bytesSchema, errors } from '../documentation.ts';
+import { answer, bytesSchema, errors, noBody } from '../documentation.ts';
 import type { App } from '../fastify.ts';
 import { acceptBytes } from '../raw-body.ts';
 import { readyVm } from '../ready-vm.ts';
@@ -70,7 +69,7 @@ export function commandRoutes(app: App, { vms, host, stopping }: Services): void
         tags: ['commands'],
         params: execParamsSchema,
         body: execSignalSchema,
-        response: { ...errors(...insideErrors), 204: z.undefined().describe('The signal was sent') },
+        response: { ...errors(...insideErrors), 204: noBody('The signal was sent') },
       },
     },
     async (request, reply) => {
@@ -103,7 +102,7 @@ export function commandRoutes(app: App, { vms, host, stopping }: Services): void
           consumes: ['application/octet-stream'],
           params: execParamsSchema,
           body: bytesSchema,
-          response: { ...errors(...insideErrors), 204: z.undefined().describe('All bytes were written') },
+          response: { ...errors(...insideErrors), 204: noBody('All bytes were written') },
         },
       },
       async (request, reply) => {

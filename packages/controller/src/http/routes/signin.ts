@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Services } from '../services.ts';
 import { checkOrigin } from '../access.ts';
-import { answer, errors } from '../documentation.ts';
+import { answer, errors, noBody } from '../documentation.ts';
 import type { App } from '../fastify.ts';
 
 const codeSchema = z.strictObject({
@@ -78,7 +78,7 @@ export function signinRoutes(
           body: codeSchema,
           response: {
             ...errors('forbidden', 'body_too_large', 'unsupported_media_type'),
-            303: z.undefined().describe('Signed in; goes on to /api/docs'),
+            303: noBody('Signed in; goes on to /api/docs'),
             401: answer('The link was used or has expired', htmlSchema, 'text/html'),
           },
         },

@@ -8,7 +8,7 @@ import {
 import { z } from 'zod';
 import type { Services } from '../services.ts';
 import { caller } from '../access.ts';
-import { answer, errors } from '../documentation.ts';
+import { answer, errors, noBody } from '../documentation.ts';
 import type { App } from '../fastify.ts';
 
 const adminOnly = ['unauthenticated', 'forbidden'] as const;
@@ -58,7 +58,7 @@ export function tokenRoutes(app: App, { access, config }: Services): void {
         params: z.strictObject({ id: tokenIdSchema }),
         response: {
           ...errors(...adminOnly, 'not_found'),
-          204: z.undefined().describe('The token is revoked'),
+          204: noBody('The token is revoked'),
         },
       },
     },
