@@ -102,6 +102,18 @@ test('removing an image keeps the layers that others use, and takes the rest', a
   expect(await listImages(root)).toEqual([]);
 });
 
+test('an image that shares an open layer with the one in use can be removed', async () => {
+  const used = await addImage('1', '2026-01-01T00:00:00.000Z', 'b1', 'a1');
+  const other = await addImage('2', '2026-01-02T00:00:00.000Z', 'b1', 'a2');
+  const handle = await open(used.layers[0]!.path);
+  try {
+    await removeImage(root, other.id, signal, () => undefined);
+  } finally {
+    await handle.close();
+  }
+  expect((await listImages(root)).map(({ id }) => id)).toEqual([used.id]);
+});
+
 test('F15: an image whose layer is open cannot be removed', async () => {
   const image = await addImage('1', '2026-01-01T00:00:00.000Z', 'b1', 'a1');
   const handle = await open(image.layers[0]!.path);

@@ -26,7 +26,9 @@ export async function removeImage(
     const files = orphans.flatMap(({ role, path }) =>
       role === 'base' ? [path, kernel.path, initrd.path] : [path],
     );
-    const holder = await findHolder(new Set(layers.map(({ path }) => path)));
+    // A layer that other images share may be open on their account; only where all are shared can't we tell.
+    const telling = orphans.length > 0 ? orphans : layers;
+    const holder = await findHolder(new Set(telling.map(({ path }) => path)));
     if (holder !== null) throw new HearthError('image_in_use', `process ${holder} has a layer of ${id} open`);
     let freed = 0;
     for (const file of files) freed += await allocatedBytes(file);
