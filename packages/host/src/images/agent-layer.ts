@@ -12,7 +12,7 @@ import { isMissing } from './missing-file.ts';
 const AGENT_FOLDER = 'opt/hearth/agent';
 const MIN_SIZE_MIB = 4;
 
-export interface AgentLayerOptions {
+interface AgentLayerOptions {
   paths: StorePaths;
   folder: string;
   /** The bundled agent.mjs. */

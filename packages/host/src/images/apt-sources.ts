@@ -4,7 +4,7 @@ import { HearthError } from '@hearth/contract';
 import { isMissing } from './missing-file.ts';
 
 /** One archive that apt is told to use. */
-export interface AptSource {
+interface AptSource {
   uri: string;
   suite: string;
   components: string[];
@@ -71,7 +71,7 @@ export async function readHostSources(aptFolder = '/etc/apt'): Promise<AptSource
   return found;
 }
 
-export interface WantedArchive {
+interface WantedArchive {
   suite: string;
   /** Suffixes of the suite: '' itself, '-updates', '-security'. */
   pockets: readonly string[];

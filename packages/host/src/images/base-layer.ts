@@ -13,7 +13,7 @@ import type { Recipe } from './recipe.ts';
 import type { Stages } from './build-stages.ts';
 import { makeToolsTree } from './tools-tree.ts';
 
-export interface BaseLayerOptions {
+interface BaseLayerOptions {
   paths: StorePaths;
   /** Scratch folder in the store's own file system, so that a finished layer is moved into place by a rename. */
   folder: string;

@@ -35,7 +35,7 @@ const PROGRAMS = {
   '/usr/sbin/mkfs.ext4': 'e2fsprogs',
 } as const;
 
-export interface BuildOptions {
+interface BuildOptions {
   store: string;
   /** The project's `image` folder. */
   recipeFolder: string;
@@ -51,7 +51,7 @@ export interface BuildOptions {
   emit: (event: ImageEvent) => void;
 }
 
-export interface BuildResult {
+interface BuildResult {
   manifest: ImageManifest;
   /** Nothing had to be built. */
   reused: boolean;

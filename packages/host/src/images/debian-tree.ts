@@ -6,7 +6,7 @@ import { runBound } from './bound-run.ts';
 import { isMissing } from './missing-file.ts';
 import type { Recipe } from './recipe.ts';
 
-export interface DebianTreeOptions {
+interface DebianTreeOptions {
   recipe: Recipe;
   /** Archive to use in place of the host's own apt sources. */
   mirror?: string;

@@ -1,7 +1,7 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { runBound } from './bound-run.ts';
 
-export interface Ext4Options {
+interface Ext4Options {
   path: string;
   label: string;
   sizeMiB: number;

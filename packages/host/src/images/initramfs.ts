@@ -20,7 +20,7 @@ const APPLETS = [
   'usleep',
 ] as const;
 
-export interface InitramfsInput {
+interface InitramfsInput {
   /** The image's tree: busybox and the kernel's modules come from it, never from the host (F11). */
   root: string;
   release: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { HearthError } from '@hearth/contract';
 
 /** `modules.dep`: module path -> paths of all modules that it needs. */
-export function parseModulesDep(text: string): Map<string, string[]> {
+function parseModulesDep(text: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const line of text.split('\n')) {
     const colon = line.indexOf(':');
@@ -24,7 +24,7 @@ export function moduleName(path: string): string {
   return (path.split('/').pop() ?? path).replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_');
 }
 
-export interface ModuleSet {
+interface ModuleSet {
   /** Paths below lib/modules/<release>, with all that they need. */
   paths: string[];
   /** The part of modules.dep that is about them. */

@@ -4,7 +4,7 @@ import { startChild } from '../exec/daemon.ts';
 /** Time after which a wait is worth a word. */
 const SILENT_WAIT_MS = 300;
 
-export interface StoreLock {
+interface StoreLock {
   release(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { runBound } from './bound-run.ts';
 
-export interface ToolsTreeOptions {
+interface ToolsTreeOptions {
   /** image/tools: package.json, package-lock.json and .npmrc. */
   source: string;
   /** Folder to make. */

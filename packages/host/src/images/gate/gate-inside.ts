@@ -28,9 +28,9 @@ const BOOT_TIMEOUT_MS = 15 * 60_000;
 /** How much of an answer is kept as `detail`. */
 const DETAIL_CHARACTERS = 300;
 
-export type CheckResult = ImageGate['results'][number];
+type CheckResult = ImageGate['results'][number];
 
-export interface GateOptions {
+interface GateOptions {
   config: Config;
   manifest: ImageManifest;
   signal: AbortSignal;

@@ -14,7 +14,7 @@ const CLOSE_TIMEOUT_MS = 60_000;
 const ownerSchema = z.strictObject({ pid: z.number(), startTicks: z.number() });
 
 /** Where a gate boots its VMs: a Hearth of its own (namespace, state, sockets), beside every other and without a way out. */
-export interface GateRoom {
+interface GateRoom {
   config: Config;
   /** <store>/gates/<name> */
   folder: string;

@@ -18,7 +18,7 @@ import { closeGateRoom, openGateRoom } from './gate-rooms.ts';
 
 const NAMESPACE_TIMEOUT_MS = 60_000;
 
-export interface RunGateOptions {
+interface RunGateOptions {
   store: string;
   manifest: ImageManifest;
   /** Program and arguments that run `gate-inside` of this project. */
