@@ -8,16 +8,14 @@ import {
 } from '@hearth/contract';
 import { loadConfig } from './config.ts';
 import { makeContext, type CommonOptions, type Context } from './context.ts';
-import { Exit } from './exit-codes.ts';
 import { run } from './exec/run.ts';
 import { guestAgentBundle } from './setup/bundles.ts';
-import { runImageCommand } from './setup/image-process.ts';
+import { buildGatedImage, runImageCommand } from './setup/image-process.ts';
 import { requireRoot } from './setup/machine.ts';
 import { sourceBundleStep } from './setup/source-bundle.ts';
 import { formatBytes, formatDuration } from './terminal/duration.ts';
 import type { Paint } from './terminal/output.ts';
 import { renderTable } from './terminal/table.ts';
-import { reportError } from './terminal/problem.ts';
 import { makeStepDisplay } from './terminal/step-display.ts';
 
 export interface BuildImageOptions extends CommonOptions {
@@ -26,67 +24,66 @@ export interface BuildImageOptions extends CommonOptions {
   force?: boolean;
 }
 
-/** With --json the events go through as they are; the last one says how it ended. */
+type OnEvent = (event: ImageEvent) => void;
+type Work = (store: string, onEvent: OnEvent, signal: AbortSignal) => Promise<unknown>;
+
+/** One of the image commands as it is; its arguments are checked already. */
+const command =
+  (...args: string[]): Work =>
+  (store, onEvent, signal) =>
+    runImageCommand(run, [...args, '--store', store], onEvent, signal);
+
+/** With --json the events go through as they are. */
 async function relay(
   options: CommonOptions,
-  args: readonly string[],
+  work: Work,
   onEvent: (event: ImageEvent, context: Context) => void,
 ): Promise<void> {
   const context = makeContext(options);
   const config = await loadConfig(options.config, context.environment);
-  try {
-    await runImageCommand(
-      run,
-      [...args, '--store', config.imageStore],
-      (event) => {
-        if (context.out.json) context.out.value(event);
-        else onEvent(event, context);
-      },
-      context.signal,
-    );
-  } catch (error) {
-    if (!context.out.json) throw error;
-    throw new Exit(reportError(error, { json: true, verbose: options.verbose ?? false }));
-  }
+  const pass: OnEvent = (event) => {
+    if (context.out.json) context.out.value(event);
+    else onEvent(event, context);
+  };
+  await work(config.imageStore, pass, context.signal);
 }
 
 export async function buildImage(options: BuildImageOptions): Promise<void> {
   requireRoot('hearth image build');
-  const context = makeContext(options);
-  const bundle = sourceBundleStep(run, guestAgentBundle, context.signal);
-  const report = { stage: () => undefined, note: (text: string) => context.out.note(text) };
-  if ((await bundle.isDone()) === null) await bundle.run(report);
   const { suite, mirror, force } = options;
-  const args = [
-    'build',
-    '--suite',
-    suite,
+  const buildArgs = [
+    ...['--suite', suite],
     ...(mirror === undefined ? [] : ['--mirror', mirror]),
     ...(force === true ? ['--force'] : []),
   ];
-  await withProgress('Golden image', options, args);
+  await withProgress('Golden image', options, async (store, onEvent, signal) => {
+    const bundle = sourceBundleStep(run, guestAgentBundle, signal);
+    if ((await bundle.isDone()) === null) await bundle.run({ stage: () => undefined, note: () => undefined });
+    await buildGatedImage(run, { store, buildArgs }, onEvent, signal);
+  });
 }
 
 export async function gateImage(id: string | undefined, options: CommonOptions): Promise<void> {
   requireRoot('hearth image gate');
-  await withProgress('Gate', options, ['gate', ...(id === undefined ? [] : [checkId(id)])]);
+  await withProgress('Gate', options, command('gate', ...(id === undefined ? [] : [checkId(id)])));
 }
 
-/** Stages as moving lines, failed checks as lines that stay. */
-async function withProgress(title: string, options: CommonOptions, args: readonly string[]): Promise<void> {
+/** Stages as moving lines, checks as lines that stay. */
+async function withProgress(title: string, options: CommonOptions, work: Work): Promise<void> {
   const { out } = makeContext(options);
   const display = makeStepDisplay(out, () => performance.now());
   const startMs = performance.now();
   const elapsed = (): number => Math.round(performance.now() - startMs);
   if (!out.json) display.started(title, 6 * 60_000);
   try {
-    let detail = 'ended';
-    await relay(options, args, (event) => {
+    let detail = '';
+    await relay(options, work, (event) => {
       if (event.type === 'stage') display.stage(title, event.stage, event.expectedMs);
       if (event.type === 'message') display.note(event.text);
       if (event.type === 'check') display.note(renderCheck(event, out.paint));
       if (event.type === 'done')
-        detail = `${event.imageId}${event.reused ? ', nothing had to be built' : ''}`;
+        detail = `${event.imageId}${event.reused ? ', nothing had to be built' : ' built'}`;
+      if (event.type === 'image') detail = `${event.manifest.id} ${event.gate?.status ?? 'was not gated'}`;
     });
     if (!out.json) display.ended({ step: title, state: 'done', detail, elapsedMs: elapsed() });
   } catch (error) {
@@ -98,7 +95,7 @@ async function withProgress(title: string, options: CommonOptions, args: readonl
 }
 
 export async function listImages(options: CommonOptions): Promise<void> {
-  await relay(options, ['ls'], (event, { out }) => {
+  await relay(options, command('ls'), (event, { out }) => {
     if (event.type !== 'list') return;
     if (event.images.length === 0) out.note('There is no image yet; build one with: hearth image build');
     else out.line(renderImages(event.images, out.paint));
@@ -106,14 +103,14 @@ export async function listImages(options: CommonOptions): Promise<void> {
 }
 
 export async function showImage(id: string, options: CommonOptions): Promise<void> {
-  await relay(options, ['show', checkId(id)], (event, { out }) => {
+  await relay(options, command('show', checkId(id)), (event, { out }) => {
     if (event.type === 'image') out.line(renderImage(event.manifest, event.gate, out.paint));
   });
 }
 
 export async function removeImage(id: string, options: CommonOptions): Promise<void> {
   requireRoot('hearth image rm');
-  await relay(options, ['rm', checkId(id)], (event, { out }) => {
+  await relay(options, command('rm', checkId(id)), (event, { out }) => {
     if (event.type === 'message') out.note(event.text);
     if (event.type === 'removed')
       out.line(`${event.imageId} removed, ${formatBytes(event.freedBytes)} freed`);
@@ -174,5 +171,7 @@ function renderCheck(
   { name, kind, ok, detail }: { name: string; kind: string; ok: boolean; detail: string },
   paint: Paint,
 ): string {
-  return `  ${ok ? paint.good('✓') : paint.bad('✗')} ${kind}: ${name}${detail === '' ? '' : paint.dim(` · ${detail}`)}`;
+  return `  ${ok ? paint.good('✓') : paint.bad('✗')} ${kind}: ${name}${detail === '' ? '' : paint.dim(` · ${firstLine(detail)}`)}`;
 }
+
+const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';

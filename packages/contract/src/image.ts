@@ -98,7 +98,14 @@ export const imageEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('list'), images: z.array(imageSummarySchema) }),
   z.object({ type: z.literal('image'), manifest: imageManifestSchema, gate: imageGateSchema.nullable() }),
   /** `reused`: nothing had to be built. */
-  z.object({ type: z.literal('done'), imageId: imageIdSchema, reused: z.boolean(), elapsedMs: z.number() }),
+  z.object({
+    type: z.literal('done'),
+    imageId: imageIdSchema,
+    reused: z.boolean(),
+    elapsedMs: z.number(),
+    /** What its gate found so far; where left out, ask with `show`. */
+    gate: z.enum(['pending', 'passed', 'failed']).optional(),
+  }),
   z.object({ type: z.literal('removed'), imageId: imageIdSchema, freedBytes: z.number() }),
   z.object({ type: z.literal('error'), problem: problemSchema }),
 ]);

@@ -1,7 +1,6 @@
 import type { Config } from '@hearth/contract';
 import type { Run } from '../exec/run.ts';
-import { formatBytes } from '../terminal/duration.ts';
-import { runImageCommand } from './image-process.ts';
+import { buildGatedImage } from './image-process.ts';
 import type { Step } from './steps.ts';
 
 /** Builds and gates; the build itself knows what it can reuse. */
@@ -12,22 +11,18 @@ export function goldenImageStep(run: Run, config: Config, signal: AbortSignal): 
     expectedMs: 6 * 60_000,
     isDone: () => Promise.resolve(null),
     run: async (report) => {
-      let said = '';
-      await runImageCommand(
+      const { imageId, reused } = await buildGatedImage(
         run,
-        ['build', '--store', config.imageStore],
+        { store: config.imageStore, buildArgs: [] },
         (event) => {
           if (event.type === 'stage') report.stage(event.stage, event.expectedMs);
           if (event.type === 'message') report.note(event.text);
           if (event.type === 'check' && !event.ok)
             report.note(`gate: ${event.kind} VM: ${event.name} failed: ${event.detail}`);
-          if (event.type === 'image') said = ` (${formatBytes(event.manifest.totalBytes)})`;
-          if (event.type === 'done')
-            said = `${event.imageId}${event.reused ? ', nothing had to be built' : ''}${said}`;
         },
         signal,
       );
-      return said === '' ? `in ${config.imageStore}` : said;
+      return `${imageId}, ${reused ? 'nothing had to be built' : 'built and gated'}`;
     },
   };
 }

@@ -4,6 +4,9 @@ import type { Config } from '@hearth/contract';
 /** Folder of the repository. */
 export const repository = fileURLToPath(new URL('../../../../', import.meta.url));
 
+/** Where Node keeps compiled code: most of a short process's CPU time is compiling. */
+export const compileCache = `${repository}.tools/compile-cache`;
+
 export const programs = {
   host: `${repository}packages/host/src/main.ts`,
   image: `${repository}packages/host/src/image-main.ts`,

@@ -16,7 +16,7 @@ import { stayInForeground } from './foreground.ts';
 import { goldenImageStep } from './golden-image.ts';
 import { guestAgentBundle } from './bundles.ts';
 import { machineStep, requireRoot } from './machine.ts';
-import { places, repository } from './places.ts';
+import { compileCache, places, repository } from './places.ts';
 import { findRunning } from './running.ts';
 import { sourceBundleStep } from './source-bundle.ts';
 import { openStepTimes } from './step-times.ts';
@@ -97,7 +97,7 @@ async function bringUp(config: Config, options: UpOptions, { out, signal }: Cont
     start: startDaemon,
     signal,
     cwd: repository,
-    compileCache: `${repository}.tools/compile-cache`,
+    compileCache,
   };
   const steps: Step[] = [
     machineStep(),
