@@ -11,6 +11,8 @@ import { runRemoteCommand } from './vm/remote-command.ts';
 export interface StandInOptions extends CommonOptions {
   vm?: string;
   reply?: string;
+  delayMs?: number;
+  expectKey?: string;
   port: number;
   stop?: boolean;
 }
@@ -48,6 +50,8 @@ export async function standIn(options: StandInOptions): Promise<void> {
       '--port',
       String(options.port),
       ...(options.reply === undefined ? [] : ['--reply', options.reply]),
+      ...(options.delayMs === undefined ? [] : ['--delay-ms', String(options.delayMs)]),
+      ...(options.expectKey === undefined ? [] : ['--expect-key', options.expectKey]),
     ];
     const started = await shell(api, vm.id, START_SCRIPT, args, signal);
     if (started.exitCode !== 0)

@@ -10,7 +10,7 @@ import { phaseMarkSchema, vmKindSchema, vmSizeSchema } from './vm.ts';
  *   GET    /v1/vms                            { vms: HostVm[] }
  *   GET    /v1/vms/:id                        HostVm
  *   PUT    /v1/vms/:id                        hostCreateVmSchema → 202 HostVm (idempotent by id; the boot goes on by itself)
- *   DELETE /v1/vms/:id                        200 HostVm in state `gone`, once nothing is left; 200 for an unknown id as well
+ *   DELETE /v1/vms/:id                        200 goneVmSchema, once nothing is left; an unknown id is gone already
  *   GET    /v1/events                         NDJSON of HostEvent: first one `vm` for each VM, then every change, `beat` at least every 10 s
  *   GET    /v1/vms/:id/console?follow&timestamps   text/plain, also after the VM is gone
  *   POST   /v1/vms/:id/exec …/stdin …/signal, GET/PUT /v1/vms/:id/files   passed to the agent as they are (see exec.ts)
@@ -53,6 +53,10 @@ export const hostVmSchema = z.object({
   version: z.number().int().nonnegative(),
 });
 export type HostVm = z.infer<typeof hostVmSchema>;
+
+/** Answer of DELETE. */
+export const goneVmSchema = z.object({ id: vmIdSchema, state: z.literal('gone') });
+export type GoneVm = z.infer<typeof goneVmSchema>;
 
 export const hostEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('vm'), vm: hostVmSchema }),

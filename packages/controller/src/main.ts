@@ -1,4 +1,4 @@
-import { asHearthError, toProblem } from '@hearth/contract';
+import { asHearthError, encodeLine, toProblem } from '@hearth/contract';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 
@@ -10,7 +10,10 @@ try {
   const { start } = await import('./start.ts');
   await start(process.argv.slice(2));
 } catch (error) {
-  const { title, detail, hint } = toProblem(asHearthError(error));
+  const problem = toProblem(asHearthError(error));
+  const { title, detail, hint } = problem;
+  // For `hearth up`, which reads the log; the same form as the host daemon's.
+  process.stdout.write(encodeLine({ level: 'fatal', part: 'controller', problem }));
   process.stderr.write(`hearth controller: ${title}: ${detail}\n${hint}\n`);
   process.exit(1);
 }

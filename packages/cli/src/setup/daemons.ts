@@ -33,7 +33,7 @@ function daemonEnvironment(compileCache: string): Record<string, string> {
 interface DaemonSpec {
   title: string;
   program: string;
-  args: readonly string[];
+  args: () => readonly string[];
   pidFile: string;
   /** Who writes the pid file. */
   writesPid: 'itself' | 'us';
@@ -53,12 +53,16 @@ export interface DaemonStepOptions {
   compileCache: string;
 }
 
-export function hostDaemonStep(options: DaemonStepOptions): Step {
+/** @param image the one that new VMs start from, known once the step before it has run */
+export function hostDaemonStep(options: DaemonStepOptions, image: () => string | null): Step {
   const { hostPid, hostLog } = places(options.config);
   return daemonStep(options, {
     title: 'Host daemon',
     program: programs.host,
-    args: ['--config', options.configFile],
+    args: () => {
+      const imageId = image();
+      return ['--config', options.configFile, ...(imageId === null ? [] : ['--image', imageId])];
+    },
     pidFile: hostPid,
     writesPid: 'itself',
     logPath: hostLog,
@@ -74,7 +78,7 @@ export function controllerStep(options: DaemonStepOptions): Step {
   return daemonStep(options, {
     title: 'Controller',
     program: programs.controller,
-    args: ['--config', options.configFile, '--admin-token-file', adminTokenFile(options.config)],
+    args: () => ['--config', options.configFile, '--admin-token-file', adminTokenFile(options.config)],
     pidFile: controllerPid,
     writesPid: 'us',
     logPath: controllerLog,
@@ -99,7 +103,7 @@ function daemonStep({ start, signal, cwd, compileCache }: DaemonStepOptions, spe
       // A crash leaves these; whoever is named there is gone, as isDone has found.
       await rm(spec.pidFile, { force: true });
       const logStart = await logSize(spec.logPath);
-      const daemon = await start(process.execPath, [...nodeArgs, spec.program, ...spec.args], {
+      const daemon = await start(process.execPath, [...nodeArgs, spec.program, ...spec.args()], {
         logPath: spec.logPath,
         env: daemonEnvironment(compileCache),
         cwd,

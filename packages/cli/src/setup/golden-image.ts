@@ -3,8 +3,16 @@ import type { Run } from '../exec/run.ts';
 import { buildGatedImage } from './image-process.ts';
 import type { Step } from './steps.ts';
 
-/** Builds and gates; the build itself knows what it can reuse. */
-export function goldenImageStep(run: Run, config: Config, signal: AbortSignal): Step {
+/**
+ * Builds and gates; the build itself knows what it can reuse.
+ * @param onImage gets the image of this checkout: the store may hold newer ones of another
+ */
+export function goldenImageStep(
+  run: Run,
+  config: Config,
+  signal: AbortSignal,
+  onImage: (imageId: string) => void = () => undefined,
+): Step {
   return {
     name: 'Golden image',
     // Bootstrapping and the gate on two cores without KVM.
@@ -22,6 +30,7 @@ export function goldenImageStep(run: Run, config: Config, signal: AbortSignal): 
         },
         signal,
       );
+      onImage(imageId);
       return `${imageId}, ${reused ? 'nothing had to be built' : 'built and gated'}`;
     },
   };

@@ -99,14 +99,15 @@ async function bringUp(config: Config, options: UpOptions, { out, signal }: Cont
     cwd: repository,
     compileCache,
   };
+  let image: string | null = null;
   const steps: Step[] = [
     machineStep(),
     debianPackagesStep({ run, packages: hostPackages, consent, signal }),
     diskSpaceStep(config),
     systemUsersStep(run, [config.controller.user, config.vms.vmmUser], signal),
     sourceBundleStep(run, guestAgentBundle, signal),
-    goldenImageStep(run, config, signal),
-    hostDaemonStep(daemon),
+    goldenImageStep(run, config, signal, (imageId) => (image = imageId)),
+    hostDaemonStep(daemon, () => image),
     controllerStep(daemon),
   ];
   const display = makeStepDisplay(out, () => performance.now());

@@ -1,4 +1,12 @@
-import type { HostCapacity, HostCreateVm, HostEvent, HostHealth, HostVm, VmId } from '@hearth/contract';
+import type {
+  GoneVm,
+  HostCapacity,
+  HostCreateVm,
+  HostEvent,
+  HostHealth,
+  HostVm,
+  VmId,
+} from '@hearth/contract';
 import type { Readable } from 'node:stream';
 
 export interface CallOptions {
@@ -37,7 +45,7 @@ export interface HostLink {
   get(id: VmId, options: CallOptions): Promise<HostVm | null>;
   create(id: VmId, body: HostCreateVm, options: CallOptions): Promise<HostVm>;
   /** Resolves once nothing of the VM is left. */
-  remove(id: VmId, options: CallOptions): Promise<HostVm>;
+  remove(id: VmId, options: CallOptions): Promise<GoneVm>;
   /** Opens the stream of events; it ends by an error, or with the signal. */
   events(options: CallOptions): Promise<AsyncIterable<HostEvent>>;
   pass(call: ByteCall, options: CallOptions): Promise<ByteAnswer>;

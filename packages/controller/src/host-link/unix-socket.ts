@@ -6,6 +6,7 @@ import {
   hostCapacitySchema,
   hostEventSchema,
   hostHealthSchema,
+  goneVmSchema,
   hostVmSchema,
   parseWith,
   problemSchema,
@@ -96,7 +97,7 @@ export function connectHost(socketPath: string): HostLink {
         path: `/v1/vms/${id}`,
         body: JSON.stringify(body),
       }),
-    remove: (id, options) => sendJson(hostVmSchema, { ...options, method: 'DELETE', path: `/v1/vms/${id}` }),
+    remove: (id, options) => sendJson(goneVmSchema, { ...options, method: 'DELETE', path: `/v1/vms/${id}` }),
     events: async (options) => {
       const answer = await send({
         ...options,

@@ -5,6 +5,7 @@ import {
   hostCreateVmSchema,
   parseWith,
   vmIdSchema,
+  type GoneVm,
   type HostCapacity,
   type HostEvent,
   type HostHealth,
@@ -73,7 +74,7 @@ export function createHostServer({
   app.delete('/v1/vms/:id', async (request) => {
     const id = idOf(request);
     await vms.destroy(id);
-    return { id, state: 'gone' };
+    return { id, state: 'gone' } satisfies GoneVm;
   });
 
   app.get('/v1/events', (_request, reply) => {

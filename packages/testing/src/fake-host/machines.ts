@@ -5,6 +5,7 @@ import {
   type Address,
   type HostCreateVm,
   type HostEvent,
+  type GoneVm,
   type HostVm,
   type ImageId,
   type VmId,
@@ -50,7 +51,7 @@ export interface Machines {
   get(id: VmId): HostVm | undefined;
   list(): HostVm[];
   create(id: VmId, body: HostCreateVm): HostVm;
-  remove(id: VmId): Promise<HostVm>;
+  remove(id: VmId): Promise<GoneVm>;
   /** The VMM dies. */
   crash(id: VmId, error: HearthError): void;
   /** The VM vanishes without a word, as after a crash of the machine. */
@@ -149,20 +150,6 @@ export function createMachines(script: FakeHostScript): Machines {
     return vm;
   };
 
-  const gone = (id: VmId): HostVm => ({
-    id,
-    kind: 'cli',
-    state: 'gone',
-    cpus: 1,
-    memMiB: 1,
-    diskMiB: 1,
-    imageId: null,
-    address: null,
-    phases: [],
-    failure: null,
-    version: 0,
-  });
-
   return {
     get: (id) => vms.get(id),
     list: () => [...vms.values()],
@@ -174,9 +161,9 @@ export function createMachines(script: FakeHostScript): Machines {
         await new Promise<void>((resolve) => {
           after(script.removeDelayMs, resolve);
         });
-      const last = change(id, { state: 'gone', address: null }) ?? gone(id);
+      change(id, { state: 'gone', address: null });
       vms.delete(id);
-      return last;
+      return { id, state: 'gone' };
     },
     crash: (id, error) => {
       change(id, { state: 'failed', failure: toFailure(error, new Date()) });
