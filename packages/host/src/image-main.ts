@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import {
+  abortReason,
   asHearthError,
   encodeLine,
   HearthError,
@@ -135,6 +136,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 try {
   await main(ending.signal);
 } catch (error) {
-  emit({ type: 'error', problem: toProblem(asHearthError(error, 'image_build_failed')) });
+  const cause = ending.signal.aborted ? abortReason(ending.signal) : error;
+  emit({ type: 'error', problem: toProblem(asHearthError(cause, 'image_build_failed')) });
   process.exitCode = 1;
 }

@@ -8,6 +8,7 @@ import { removeNamespace } from '../../network/namespace.ts';
 import { sweepLeftovers } from '../../vms/sweep.ts';
 import { writeJson } from '../image-store.ts';
 import { isMissing } from '../missing-file.ts';
+import { removeCgroups } from './gate-cgroups.ts';
 
 const RUN_PARENT = '/run/hearth';
 const CLOSE_TIMEOUT_MS = 60_000;
@@ -66,6 +67,7 @@ async function closeIfDead(store: string, name: string, log: Log): Promise<void>
 export async function closeGateRoom({ config, folder }: GateRoom, log: Log): Promise<void> {
   const progress = startProgress({ what: 'closing the gate', timeoutMs: CLOSE_TIMEOUT_MS, log });
   await sweepLeftovers(config, new Set(), Date.now(), log);
+  await removeCgroups(`hearth-${config.name}`);
   await removeNamespace(config, run, progress);
   await rm(config.runDir, { recursive: true, force: true });
   await rm(folder, { recursive: true, force: true });
