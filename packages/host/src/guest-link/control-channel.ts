@@ -36,6 +36,7 @@ export function openControlChannel(
   >();
   let nextId = 1;
   let badLines = 0;
+  let closing = false;
 
   const take = (line: string): void => {
     const message = parseMessage(line);
@@ -69,7 +70,8 @@ export function openControlChannel(
     try {
       for await (const line of splitLines(stream)) take(line);
     } catch (error) {
-      log('the control channel failed', { layer: 'control-channel', error: String(error) });
+      // Closed by us, it ends in the middle of a read as well.
+      if (!closing) log('the control channel failed', { layer: 'control-channel', error: String(error) });
     }
     stream.destroy();
     for (const { reject } of waiting.values())
@@ -92,6 +94,7 @@ export function openControlChannel(
       }
     },
     close: () => {
+      closing = true;
       stream.destroy();
     },
   };
