@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { vmSchema } from '@hearth/contract';
+import { vmListSchema, type Vm } from '@hearth/contract';
 import { makeLab, type HearthLab } from '@hearth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -25,11 +25,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const ownVms = async (): Promise<Vm[]> => vmListSchema.parse(await lab.json(['vm', 'ls'])).vms;
+
 test('without a key nothing is made, and it says how to give one', async () => {
   const result = await lab.cli(['run', 'claude_code', 'hello']);
   expect(result.exitCode).not.toBe(0);
   expect(result.stderr).toMatch(/ANTHROPIC_API_KEY|--api-key-file/);
-  expect(await lab.json(['vm', 'ls'])).toMatchObject([]);
+  expect(await ownVms()).toEqual([]);
 });
 
 test('the real Claude Code CLI answers from inside a CLI VM, as it comes, with its own exit code', async () => {
@@ -55,8 +57,7 @@ test('the real Claude Code CLI answers from inside a CLI VM, as it comes, with i
     env: { ANTHROPIC_API_KEY: KEY },
   });
   expect(second.stdout).toContain('hello from the stand-in');
-  const vms = (await lab.json(['vm', 'ls'])) as unknown[];
-  expect(vms).toHaveLength(1);
+  expect(await ownVms()).toHaveLength(1);
 
   // The key is in no log, no disk of the VM, no journal.
   const { stdout } = await runFile('sh', [
@@ -69,7 +70,8 @@ test('the real Claude Code CLI answers from inside a CLI VM, as it comes, with i
 test('the process in the guest is an ordinary user, and the key is in no argv there', async () => {
   const slow = await lab.cli(['stand-in', '--reply', 'slow answer', '--delay-ms', '20000']);
   expect(slow.stderr + String(slow.exitCode)).toMatch(/0$/);
-  const vm = vmSchema.parse(((await lab.json(['vm', 'ls'])) as unknown[])[0]);
+  const [vm] = await ownVms();
+  if (vm === undefined) throw new Error('the CLI VM of the test before is gone');
   const running = lab.start(['run', 'claude_code', 'wait', '--base-url', BASE_URL], {
     ANTHROPIC_API_KEY: KEY,
   });

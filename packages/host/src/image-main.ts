@@ -56,7 +56,8 @@ async function main(signal: AbortSignal): Promise<void> {
         signal,
         emit,
       });
-      emit({ type: 'done', imageId: manifest.id, reused, elapsedMs });
+      const gate = (await readGate(values.store, manifest.id))?.status ?? 'pending';
+      emit({ type: 'done', imageId: manifest.id, reused, elapsedMs, gate });
       return;
     }
     case 'ls':
