@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { cp, mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
 import {
   asHearthError,
   HearthError,
@@ -13,6 +11,7 @@ import {
 } from '@hearth/contract';
 import { makeAgentLayer } from './agent-layer.ts';
 import { findBaseLayer, makeBaseLayer } from './base-layer.ts';
+import { openBuildLog } from './build-log.ts';
 import { startStages } from './build-stages.ts';
 import { hashValue } from './content-hash.ts';
 import { requirePrograms } from './debian-tree.ts';
@@ -85,10 +84,10 @@ async function buildLocked(options: BuildOptions, paths: StorePaths, recipe: Rec
   await requireSpace(store, present === null ? FULL_BUILD_MIB : AGENT_BUILD_MIB);
   const folder = await makeBuildFolder(store, randomBytes(4).toString('hex'));
   const logPath = join(paths.logs, `build-${new Date().toISOString().replaceAll(':', '-')}.log`);
-  const log = createWriteStream(logPath, { flags: 'a' });
-  const onLine = (line: string): void => {
-    log.write(`${line}\n`);
-  };
+  const log = openBuildLog(logPath, ({ message }) =>
+    emit({ type: 'message', text: `the log ${logPath} can't be written: ${message}` }),
+  );
+  const onLine = (line: string): void => log.write(line);
   try {
     const agent = await stages.run('agent layer', () =>
       makeAgentLayer({ paths, folder, bundle: agentBundle, signal }),
@@ -113,8 +112,7 @@ async function buildLocked(options: BuildOptions, paths: StorePaths, recipe: Rec
       cause: known,
     });
   } finally {
-    log.end();
-    await finished(log);
+    await log.close();
     await removeTree(folder);
     await removeOldLogs(paths.logs);
   }
