@@ -10,8 +10,8 @@ import type { Step } from '../setup/steps.ts';
 import { systemUsersStep } from '../setup/system-users.ts';
 import type { TierName } from './tier-names.ts';
 
-/** Tiers that drive a real browser; none does yet. */
-const BROWSER_TIERS: readonly TierName[] = [];
+/** Tiers that drive a real browser. */
+const BROWSER_TIERS: readonly TierName[] = ['vm'];
 const NEEDS_ROOT: readonly TierName[] = ['system', 'vm'];
 
 export const needsRoot = (tier: TierName): boolean => NEEDS_ROOT.includes(tier);

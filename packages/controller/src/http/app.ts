@@ -14,6 +14,7 @@ import { sendProblem } from './problems.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { fileRoutes } from './routes/files.ts';
 import { signinRoutes } from './routes/signin.ts';
+import { faviconRoute } from './routes/favicon.ts';
 import { systemRoutes } from './routes/system.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { vmRoutes } from './routes/vms.ts';
@@ -83,6 +84,7 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
   await describeApi(app, version);
 
   systemRoutes(app, services);
+  faviconRoute(app);
   tokenRoutes(app, services);
   signinRoutes(app, services, { cookieName, secure });
   vmRoutes(app, services);
