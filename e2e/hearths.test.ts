@@ -75,14 +75,14 @@ test('a port in use is said with its number, and nothing is left running', async
 });
 
 test('a subnet that overlaps a route of the host is refused with that route', async () => {
-  spawnSync('ip', ['link', 'add', 'hearthtest0', 'type', 'dummy']);
+  spawnSync('ip', ['link', 'add', 'hearthtest0', 'type', 'bridge']);
   spawnSync('ip', ['addr', 'add', '10.213.7.1/24', 'dev', 'hearthtest0']);
   spawnSync('ip', ['link', 'set', 'hearthtest0', 'up']);
   const lab = await makeLab({ network: { subnet: '10.213.0.0/16', uplink: 'host' } });
   try {
     const result = await lab.cli(['up', '--yes', '--detach']);
     expect(result.exitCode).toBe(1);
-    expect(result.stdout + result.stderr).toMatch(/10\.213\.7\.0\/24/);
+    expect(result.stdout + result.stderr).toMatch(/10\.213\.7\.1\/24 on hearthtest0/);
     expect(result.stdout + result.stderr).toContain('network.subnet');
   } finally {
     spawnSync('ip', ['link', 'del', 'hearthtest0']);

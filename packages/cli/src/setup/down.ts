@@ -1,10 +1,8 @@
-import { readFile, rm, access } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import {
   asHearthError,
   HearthError,
   hostVmSchema,
-  pause,
-  startProgress,
   vmIdSchema,
   type Config,
   type VmId,
@@ -14,12 +12,12 @@ import { readText } from '../api/client.ts';
 import { connect, connectHost } from '../api/connection.ts';
 import { loadConfig } from '../config.ts';
 import { makeContext, type CommonOptions, type Context } from '../context.ts';
-import { run, runOrThrow } from '../exec/run.ts';
+import { run } from '../exec/run.ts';
 import { allVms } from '../vm/list.ts';
 import { removeVm } from '../vm/remove.ts';
 import { requireRoot } from './machine.ts';
+import { endNamespace } from './namespace.ts';
 import { places } from './places.ts';
-import { identifyProcess, signalProcess } from './process-identity.ts';
 import { findRunning } from './running.ts';
 import { stopDaemons, stopProcess } from './stop-daemons.ts';
 import { takeUpLock } from './up-lock.ts';
@@ -30,9 +28,6 @@ export interface DownOptions extends CommonOptions {
 }
 
 const DELETE_TIMEOUT_MS = 120_000;
-/** For what is left in the namespace, before it is killed. */
-const END_TIMEOUT_MS = 5000;
-const LOOK_MS = 50;
 const hostVmListSchema = z.object({ vms: z.array(hostVmSchema) });
 
 export async function down(options: DownOptions): Promise<void> {
@@ -53,7 +48,7 @@ export async function down(options: DownOptions): Promise<void> {
     }
     const stopped = await stopDaemons(config);
     if (running.controller.process !== null && !stopped.includes('controller')) stopped.push('controller');
-    if (options.keepVms !== true) await endNamespace(config, signal);
+    if (options.keepVms !== true) await endNamespace(run, config, signal);
     if (options.purge === true) await purge(config);
     if (out.json) {
       out.value({ stopped, deletedVms: deleted, purged: options.purge === true });
@@ -113,39 +108,6 @@ async function deleteThroughHost(config: Config, { signal }: Context): Promise<V
   }
 }
 
-/**
- * The namespace is Hearth's own, so whatever still runs in it is too: VMMs that an earlier `down --keep-vms` or a crash
- * left, and dnsmasq. With it go bridge, TAPs, firewall and the veth.
- */
-async function endNamespace({ name }: Config, signal: AbortSignal): Promise<void> {
-  if (!(await exists(`/run/netns/${name}`))) return;
-  const options = { timeoutMs: 30_000, signal };
-  for (const kill of ['SIGTERM', 'SIGKILL'] as const) {
-    const progress = startProgress({
-      what: `the end of the processes in ${name}`,
-      timeoutMs: END_TIMEOUT_MS,
-      signal,
-    });
-    let pids = await pidsInside(name, signal);
-    for (const identity of await Promise.all(pids.map(identifyProcess)))
-      if (identity !== null) await signalProcess(identity, kill);
-    while (pids.length > 0 && progress.remainingMs() > 0) {
-      await pause(LOOK_MS, signal);
-      pids = await pidsInside(name, signal);
-    }
-    if (pids.length === 0) break;
-  }
-  await runOrThrow(run, 'ip', ['netns', 'delete', name], options);
-}
-
-async function pidsInside(name: string, signal: AbortSignal): Promise<number[]> {
-  const { stdout } = await runOrThrow(run, 'ip', ['netns', 'pids', name], { timeoutMs: 30_000, signal });
-  return stdout
-    .split('\n')
-    .filter((line) => /^\d+$/.test(line))
-    .map(Number);
-}
-
 async function purge(config: Config): Promise<void> {
   for (const folder of [config.stateDir, config.runDir])
     if (folder.split('/').filter((part) => part !== '').length < 2)
@@ -166,11 +128,4 @@ async function refuseMounted(folder: string): Promise<void> {
     throw new HearthError('disk_failed', `${inside} is mounted inside ${folder}`, {
       hint: `Unmount it first: umount ${inside}`,
     });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

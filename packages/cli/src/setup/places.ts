@@ -10,6 +10,7 @@ export const compileCache = `${repository}.tools/compile-cache`;
 export const programs = {
   host: `${repository}packages/host/src/main.ts`,
   image: `${repository}packages/host/src/image-main.ts`,
+  namespace: `${repository}packages/host/src/namespace-main.ts`,
   controller: `${repository}packages/controller/src/main.ts`,
   guestAgentBuild: `${repository}packages/guest-agent/build.mjs`,
   guestAgent: `${repository}packages/guest-agent/dist/agent.mjs`,

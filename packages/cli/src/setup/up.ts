@@ -16,11 +16,14 @@ import { stayInForeground } from './foreground.ts';
 import { goldenImageStep } from './golden-image.ts';
 import { guestAgentBundle } from './bundles.ts';
 import { machineStep, requireRoot } from './machine.ts';
+import { removeEmptyNamespace } from './namespace.ts';
 import { compileCache, places, repository } from './places.ts';
+import { livingProcess } from './process-identity.ts';
 import { findRunning } from './running.ts';
 import { sourceBundleStep } from './source-bundle.ts';
 import { openStepTimes } from './step-times.ts';
 import { runSteps, type Step } from './steps.ts';
+import { stopDaemons } from './stop-daemons.ts';
 import { systemUsersStep } from './system-users.ts';
 import { takeUpLock } from './up-lock.ts';
 
@@ -31,6 +34,7 @@ export interface UpOptions extends CommonOptions {
 
 /** The first checks of a daemon may run before what they check. */
 const SETTLE_TIMEOUT_MS = 10_000;
+const ROLLBACK_TIMEOUT_MS = 60_000;
 
 export async function up(options: UpOptions): Promise<void> {
   requireRoot('hearth up');
@@ -112,8 +116,16 @@ async function bringUp(config: Config, options: UpOptions, { out, signal }: Cont
   ];
   const display = makeStepDisplay(out, () => performance.now());
   const times = await openStepTimes(stepTimes);
+  const ranBefore = await livingProcess(places(config).hostPid);
   try {
     await runSteps(steps, display, times, () => performance.now());
+  } catch (error) {
+    // Half a Hearth is none: what this start began is ended, what ran before it stays.
+    if (ranBefore === null) {
+      await stopDaemons(config);
+      await removeEmptyNamespace(run, config, AbortSignal.timeout(ROLLBACK_TIMEOUT_MS));
+    }
+    throw error;
   } finally {
     display.stop();
     await times.save();
