@@ -44,14 +44,16 @@ export function createAgentClient(): AgentClient {
     connect: { timeout: CONNECT_TIMEOUT_MS },
     headersTimeout: 0,
     bodyTimeout: 0,
-    keepAliveTimeout: 4000,
   });
+  // A connection for each request: a kept one could lead to a VM that is gone, whose address another one has by now (F17).
+  const reset = true;
   const url = ({ ip }: AgentEndpoint, path: string): string => `http://${ip}:${AGENT_PORT}${path}`;
   return {
     health: async (endpoint, progress) => {
       try {
         const answer = await request(url(endpoint, '/health'), {
           dispatcher,
+          reset,
           signal: progress.signal,
           headers: { authorization: `Bearer ${endpoint.token.reveal()}` },
         });
@@ -70,6 +72,7 @@ export function createAgentClient(): AgentClient {
       try {
         return await request(url(endpoint, path), {
           dispatcher,
+          reset,
           method,
           signal,
           headers: {
