@@ -24,6 +24,8 @@ export interface RunResult {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const KEPT_OUTPUT_BYTES = 64 * 1024 * 1024;
+/** As the C library, Node and npm, and apt say it. */
+const DISK_FULL = /No space left on device|\bENOSPC\b|enough free space/;
 
 /**
  * Runs a program to its end; the one place where the host starts short children.
@@ -74,7 +76,7 @@ export async function run(
     if (exitCode !== undefined && okCodes.includes(exitCode))
       return { stdout: String(stdout), stderr: String(stderr), exitCode };
     const words = outputText(error.stderr) || outputText(error.stdout) || error.shortMessage;
-    const full = words.includes('No space left on device');
+    const full = DISK_FULL.test(words);
     const ended = error.timedOut
       ? `did not end within ${timeoutMs} ms`
       : `exit code ${exitCode ?? error.signal ?? 'none'}`;
