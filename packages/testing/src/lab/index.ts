@@ -1,2 +1,4 @@
+export * from './disk-file.ts';
 export * from './hearth-lab.ts';
 export * from './leftovers.ts';
+export * from './room.ts';
