@@ -1,4 +1,4 @@
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HearthError } from '@hearth/contract';
 import { formatSources, mirrorSources, pickSources, readHostSources } from './apt-sources.ts';
@@ -30,6 +30,10 @@ export async function makeDebianTree(options: DebianTreeOptions): Promise<string
   const dpkgPath = join(folder, 'dpkg.conf');
   const root = join(folder, 'root');
   await writeFile(sourcesPath, formatSources(sources, profile.suite, profile.keyring));
+  // mmdebstrap's own scratch goes with the build; apt's unprivileged user reads in it.
+  const scratch = join(folder, 'tmp');
+  await mkdir(scratch);
+  await chmod(scratch, 0o1777);
   await writeFile(dpkgPath, `${settings.dpkgOptions.join('\n')}\n`);
   // A mount and a process namespace of its own: nothing stays mounted, and nothing keeps running, when it is killed.
   await runBound(
@@ -56,7 +60,7 @@ export async function makeDebianTree(options: DebianTreeOptions): Promise<string
       sourcesPath,
     ],
     // INITRD=No: the kernel's package makes no initramfs of its own; ours is made by packInitramfs.
-    { signal, onLine, env: { ...env, INITRD: 'No', DEBIAN_FRONTEND: 'noninteractive' } },
+    { signal, onLine, env: { ...env, TMPDIR: scratch, INITRD: 'No', DEBIAN_FRONTEND: 'noninteractive' } },
   );
   return root;
 }

@@ -1,0 +1,136 @@
+import {
+  execEventSchema,
+  goneVmSchema,
+  hostCapacitySchema,
+  hostEventSchema,
+  hostHealthSchema,
+  hostVmSchema,
+  problemSchema,
+  readEvents,
+  type ExecEvent,
+  type HostVm,
+} from '@hearth/contract';
+import { Pool, type Dispatcher } from 'undici';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+
+/** A host daemon to be held to the contract: the fake, or a real one that no controller follows. */
+export interface HostUnderTest {
+  socketPath: string;
+  close(): Promise<void>;
+}
+
+const ID = 'vm-000000000000';
+const listSchema = z.object({ vms: z.array(hostVmSchema) });
+
+/** One suite for every implementation of contract/host-api.ts. */
+export function describeHostContract(name: string, open: () => Promise<HostUnderTest>): void {
+  describe(`${name} keeps to the contract of the host API`, () => {
+    let host: HostUnderTest;
+    let pool: Pool;
+    beforeAll(async () => {
+      host = await open();
+      pool = new Pool('http://host', { socketPath: host.socketPath });
+    });
+    afterAll(async () => {
+      await pool.destroy();
+      await host.close();
+    });
+
+    const call = (
+      method: Dispatcher.HttpMethod,
+      path: string,
+      body?: unknown,
+    ): Promise<Dispatcher.ResponseData> =>
+      pool.request({
+        method,
+        path,
+        ...(body === undefined
+          ? {}
+          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      });
+    const wanted = {
+      kind: 'cli',
+      cpus: 1,
+      memMiB: 2048,
+      diskMiB: 1024,
+      requestedAtMs: Date.now(),
+      requestId: 'request-1',
+    };
+    const create = async (): Promise<HostVm> => {
+      const answer = await call('PUT', `/v1/vms/${ID}`, wanted);
+      expect(answer.statusCode).toBe(202);
+      return hostVmSchema.parse(await answer.body.json());
+    };
+    const problemOf = async (answer: Dispatcher.ResponseData): Promise<string> => {
+      expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+      return problemSchema.parse(await answer.body.json()).code;
+    };
+    const exec = async (command: string[]): Promise<ExecEvent[]> => {
+      const answer = await call('POST', `/v1/vms/${ID}/exec`, { command });
+      expect(answer.statusCode).toBe(200);
+      return Array.fromAsync(readEvents(answer.body, execEventSchema));
+    };
+
+    it('tells health and capacity', async () => {
+      hostHealthSchema.parse(await (await call('GET', '/v1/health')).body.json());
+      hostCapacitySchema.parse(await (await call('GET', '/v1/capacity')).body.json());
+    });
+
+    it('refuses what the contract does not know', async () => {
+      expect(await problemOf(await call('PUT', `/v1/vms/${ID}`, { ...wanted, colour: 'red' }))).toBe(
+        'bad_request',
+      );
+      expect(await problemOf(await call('PUT', '/v1/vms/1', wanted))).toBe('bad_request');
+      expect(await problemOf(await call('GET', '/v1/nothing'))).toBe('route_not_found');
+      expect(await problemOf(await call('GET', `/v1/vms/${ID}`))).toBe('not_found');
+      expect(await problemOf(await call('GET', `/v1/vms/${ID}/console`))).toBe('not_found');
+    });
+
+    it('makes a VM once for an id, runs commands in it, and tells every change until it is gone', async () => {
+      await create();
+      await create();
+      expect(listSchema.parse(await (await call('GET', '/v1/vms')).body.json()).vms).toHaveLength(1);
+      expect(await problemOf(await call('POST', `/v1/vms/${ID}/exec`, { command: ['echo'] }))).toBe(
+        'vm_not_ready',
+      );
+
+      const events = await call('GET', '/v1/events');
+      const seen: HostVm[] = [];
+      let executed: ExecEvent[] = [];
+      let failed: ExecEvent[] = [];
+      for await (const event of readEvents(events.body, hostEventSchema)) {
+        if (event.type !== 'vm') continue;
+        const before = seen.at(-1);
+        seen.push(event.vm);
+        expect(event.vm.state, event.vm.failure?.detail).not.toBe('failed');
+        if (event.vm.state === 'ready' && before?.state !== 'ready') {
+          executed = await exec(['echo', 'hello']);
+          failed = await exec(['nothing-of-this-name']);
+          const gone = goneVmSchema.parse(await (await call('DELETE', `/v1/vms/${ID}`)).body.json());
+          expect(gone.id).toBe(ID);
+        }
+        if (event.vm.state === 'gone') break;
+      }
+      const states = seen.map(({ state }) => state).filter((state, index, all) => state !== all[index - 1]);
+      expect(['creating', 'booting', 'ready', 'deleting', 'gone'].join()).toContain(states.join());
+      const versions = seen.map(({ version }) => version);
+      expect(versions).toEqual([...versions].sort((a, b) => a - b));
+      expect(new Set(versions).size).toBe(versions.length);
+
+      expect(executed.map(({ type }) => type)).toEqual(['started', 'stdout', 'exit']);
+      expect(executed[1]).toMatchObject({ dataBase64: Buffer.from('hello\n').toString('base64') });
+      expect(executed[2]).toMatchObject({ exitCode: 0 });
+      expect(failed.at(-1)).toMatchObject({ type: 'error', problem: { code: 'exec_failed' } });
+    });
+
+    it('keeps the console of a VM that is gone, and takes a second removal', async () => {
+      const text = await call('GET', `/v1/vms/${ID}/console`);
+      expect([text.statusCode, text.headers['content-type']]).toEqual([200, 'text/plain; charset=utf-8']);
+      await text.body.text();
+      const again = await call('DELETE', `/v1/vms/${ID}`);
+      expect([again.statusCode, goneVmSchema.parse(await again.body.json()).state]).toEqual([200, 'gone']);
+      expect(await problemOf(await call('GET', `/v1/vms/${ID}`))).toBe('not_found');
+    });
+  });
+}
