@@ -67,5 +67,4 @@ test('the one-time link signs a browser in, once, and the API page works without
     .getByText(/used|expired|no longer/i)
     .first()
     .waitFor();
-  await page.screenshot({ path: join(tmpdir(), 'hearth-spent-link.png') });
 });

@@ -95,7 +95,7 @@ export function signinRoutes(
             .send(
               page(
                 '<h1>This link is spent</h1><p>It was used already, or it is older than 15 minutes. ' +
-                  '<code>hearth up</code> prints a new one.</p>',
+                  '<code>hearth link</code> prints a new one.</p>',
               ),
             );
         return reply
