@@ -92,7 +92,7 @@ test('F46, the fault: two clones with one machine-id get one address from a pool
 });
 
 test('F46: on our network each gets what is booked for it, and VMs share nothing that makes them who they are', async () => {
-  const { vms, traces } = await onOurNetwork({ name: 'clones' });
+  const { vms, traces } = await onOurNetwork({ name: 'clones', networkFile: DEFAULT_CLIENT_ID });
   const [one, two, clone] = vms;
   for (const { vm, booked, guest } of vms) {
     expect(vm.state, JSON.stringify(vm.failure)).toBe('ready');

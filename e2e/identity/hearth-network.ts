@@ -31,8 +31,8 @@ const inputSchema = z.object({
   config: z.unknown(),
   manifest: imageManifestSchema,
   scenario: z.discriminatedUnion('name', [
-    /** Two VMs as anyone creates them, and a third that has the first one's machine-id. */
-    z.object({ name: z.literal('clones') }),
+    /** Two VMs, and a third that has the first one's machine-id; the client ids of all three come from their machine-ids. */
+    z.object({ name: z.literal('clones'), networkFile: z.string() }),
     /** A VM ends, and another MAC gets its address at once. */
     z.object({ name: z.literal('handover'), mac: z.string() }),
     /** The guest's disk holds a second source of network configuration. */
@@ -115,15 +115,18 @@ async function main({ config: raw, manifest, scenario }: z.infer<typeof inputSch
     await mkdir(folder, { recursive: true, mode: 0o755 });
   const stored = openImageSource(config.imageStore);
   const images = { ...stored, current: () => Promise.resolve(manifest) };
-  if (scenario.name === 'second source') {
-    images.upperTemplate = async (sizeMiB, progress) => {
-      const faulty = join(config.stateDir, `faulty-${sizeMiB}.ext4`);
-      const template = await stored.upperTemplate(sizeMiB, progress);
+  if (scenario.name !== 'handover') {
+    const plant = async (...wanted: Parameters<typeof stored.upperTemplate>): Promise<string> => {
+      const faulty = join(config.stateDir, 'faulty.ext4');
+      const template = await stored.upperTemplate(...wanted);
       await promisify(execFile)('cp', ['--sparse=always', template, faulty]);
       await chmod(faulty, 0o600);
       await putIntoDisk(faulty, '/etc/systemd/network/05-fault.network', scenario.networkFile);
       return faulty;
     };
+    // Once for all VMs: they ask at the same time.
+    let planted: Promise<string> | null = null;
+    images.upperTemplate = (...wanted) => (planted ??= plant(...wanted));
   }
   const log = (message: string, fields?: object): void => {
     said.push(message);
