@@ -12,6 +12,7 @@ import {
   type VmId,
 } from '@hearth/contract';
 import fastify, {
+  LogController,
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
@@ -47,7 +48,7 @@ export function createHostServer({
 }: HostServerDeps): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     requestIdHeader: 'x-request-id',
     forceCloseConnections: true,
     exposeHeadRoutes: false,
