@@ -62,7 +62,7 @@ export const vmSchema = z.object({
   /** Counts every change; two views with the same version are the same. */
   version: z.number().int().nonnegative(),
   ...vmSizeSchema.shape,
-  /** IPv4 address booked for the VM; null before it has one and after it is deleted. */
+  /** IPv4 address booked for the VM; null before it has one and once it gave it back (failed, deleted). */
   ip: z.ipv4().nullable(),
   imageId: imageIdSchema.nullable(),
   createdAt: z.iso.datetime(),

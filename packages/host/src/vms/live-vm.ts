@@ -362,7 +362,7 @@ export class LiveVm {
       this.#capture = null;
       const error =
         this.#lastFault ??
-        new HearthError('vmm_failed', `the VMM ended: ${words}`, { vmId: this.#record.id });
+        new HearthError('vmm_failed', `the VMM is gone: ${words}`, { vmId: this.#record.id });
       // A boot under way takes the reason from its signal; a ready VM fails here.
       this.#life.abort(error);
       if (this.#record.state === 'ready') await this.#fail(error);

@@ -59,7 +59,7 @@ describe('VM state table', () => {
           if (vm.readyAt !== null && vm.state !== 'starting') expect(next.readyAt).toBe(vm.readyAt);
           expect(next.timeline.phases.length).toBeGreaterThanOrEqual(vm.timeline.phases.length);
           if (next.state === 'failed') expect(next.failure).not.toBeNull();
-          if (next.state === 'deleted') expect(next.ip).toBeNull();
+          if (next.state === 'deleted' || next.state === 'failed') expect(next.ip, 'F24').toBeNull();
           expect((next.deletedAt === null) === (next.state !== 'deleted')).toBe(true);
           vm = next;
         }

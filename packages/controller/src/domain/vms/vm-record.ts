@@ -74,7 +74,8 @@ export function advance(
     case 'ready':
       return { ...next, readyAt: now.toISOString() };
     case 'failed':
-      return { ...next, failure: failure ?? lost(vm, now) };
+      // The host gave its address back: another VM may have it by now (F24).
+      return { ...next, ip: null, failure: failure ?? lost(vm, now) };
     case 'deleted':
       return { ...next, ip: null, deletedAt: now.toISOString() };
     case 'requested':

@@ -43,10 +43,17 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
       // A descriptor for the child only; a synchronous open of a local file is short.
       const log = openSync(spec.logPath, 'a', 0o600);
       let pid: number | undefined;
+      let ended = '';
       try {
         const child = startDetached(command, args, { output: log });
         pid = child.pid;
         // The failure to start is seen below as a missing pid; without a listener it would end the daemon.
+        child.on('exit', (code, signal) => {
+          ended =
+            signal === null
+              ? `exit code ${code ?? '?'}`
+              : `ended by ${signal} (somebody's, or the kernel's for want of memory)`;
+        });
         child.on('error', (error) => progress.log('QEMU could not be started', { error: error.message }));
       } finally {
         closeSync(log);
@@ -58,7 +65,7 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
           `${binary} could not be started: ${await lastWords(spec.logPath)}`,
         );
       onSpawned(identity);
-      return attach(spec, identity, progress, cgroups);
+      return attach(spec, identity, progress, cgroups, () => ended);
     },
     adopt: async (spec, recorded, progress) => {
       const identity = recorded ?? (await readPidFile(spec.pidPath));
@@ -82,6 +89,8 @@ async function attach(
   identity: ProcessIdentity,
   progress: Progress,
   cgroups: CgroupTree,
+  /** How the process ended, as far as its parent knows. */
+  howEnded: () => string = () => '',
 ): Promise<RunningVmm> {
   let qmp: QmpClient;
   try {
@@ -103,7 +112,8 @@ async function attach(
     await qmp.closed;
     // Its monitor closed: it is about to be gone, or hangs and is ended.
     if (!hold.released) await endProcess(identity);
-    return lastWords(spec.logPath);
+    const words = await lastWords(spec.logPath);
+    return [howEnded(), words].filter((text) => text !== '').join('; ');
   })();
   const openControl = async (within: Progress): Promise<Duplex> => {
     for (;;) {
