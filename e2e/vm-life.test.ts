@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { execEventSchema, readEvents, vmSchema, type ExecEvent, type Vm } from '@hearth/contract';
-import { countTraces, makeLab, noTraces, type HearthLab } from '@hearth/testing';
+import { countTraces, makeLab, noTraces, vmmPids, type HearthLab } from '@hearth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 
@@ -175,6 +175,12 @@ test('F19: a host daemon that is killed takes up its VMs again; they never notic
       { timeout: 30_000 },
     )
     .toBe(before.stdout);
+  // And still knows when such a VM dies, and gives back what it held.
+  for (const pid of await vmmPids(lab.config)) process.kill(pid, 'SIGKILL');
+  await expect
+    .poll(async () => vmSchema.parse(await lab.json(['vm', 'show', vm.id])), { timeout: 20_000 })
+    .toMatchObject({ state: 'failed', ip: null, failure: { code: 'vmm_failed', layer: 'vmm' } });
+  await expect.poll(() => countTraces(lab.config), { timeout: 10_000 }).toEqual(noTraces);
   expect((await lab.cli(['vm', 'rm', vm.id])).exitCode).toBe(0);
   expect(await countTraces(lab.config)).toEqual(noTraces);
   background.kill('SIGINT');

@@ -49,13 +49,14 @@ async function linesOf(path: string): Promise<number> {
   return text.split('\n').filter((line) => /([0-9a-f]{2}:){5}/.test(line)).length;
 }
 
-async function vmmProcesses(config: Config): Promise<number> {
-  let count = 0;
+/** pids of the VMMs whose command line names a folder of this Hearth. */
+export async function vmmPids(config: Config): Promise<number[]> {
+  const pids: number[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (commandLine.includes('qemu-system') && commandLine.includes(config.runDir)) count += 1;
+    if (commandLine.includes('qemu-system') && commandLine.includes(config.runDir)) pids.push(Number(pid));
   }
-  return count;
+  return pids;
 }
 
 async function cgroupsOf(config: Config): Promise<number> {
@@ -71,7 +72,7 @@ export async function countTraces(config: Config): Promise<Traces> {
   const state = await list(join(config.stateDir, 'vms'));
   const sockets = await list(join(config.runDir, 'vms'));
   return {
-    vmms: await vmmProcesses(config),
+    vmms: (await vmmPids(config)).length,
     taps: links.split('\n').filter((line) => line.startsWith('tap')).length,
     leases: await linesOf(join(config.stateDir, 'dnsmasq.leases')),
     reservations: await linesOf(join(config.runDir, 'dnsmasq', 'hosts')),
