@@ -31,7 +31,10 @@ module.exports = {
     {
       name: 'child-processes-in-one-place',
       severity: 'error',
-      from: { path: '^packages/(contract|controller|host|guest-agent|cli)/src', pathNot: ['/src/exec/', '\\.test\\.ts$'] },
+      from: {
+        path: '^packages/(contract|controller|host|guest-agent|cli)/src',
+        pathNot: ['/src/exec/', '\\.test\\.ts$'],
+      },
       to: { path: '^(node:)?child_process$|node_modules/execa/' },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
