@@ -48,6 +48,10 @@ test('`up` is safe to repeat, `down` frees everything, and both say so', async (
     expect((await lab.cli(['down'])).exitCode).toBe(0);
     const left = spawnSync('pgrep', ['-f', lab.config.runDir], { encoding: 'utf8' });
     expect(left.stdout).toBe('');
+    const groups = spawnSync('find', ['/sys/fs/cgroup', '-name', `hearth-${lab.config.name}`], {
+      encoding: 'utf8',
+    });
+    expect(groups.stdout).toBe('');
     expect((await lab.cli(['status'])).exitCode).toBe(3);
   } finally {
     await lab.dispose();

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { parseConfig, startProgress, type ConfigInput, type ImageManifest } from '@hearth/contract';
 import { countTraces, noTraces, openRoom } from '@hearth/testing';
 import { beforeAll, expect, test } from 'vitest';
+import { noCgroups } from '../packages/host/src/vmm/cgroup.ts';
 import { createVmmSource } from '../packages/host/src/vmm/vmm-source.ts';
 import { openImageSource } from '../packages/host/src/images/image-source.ts';
 import { listImages, readImage } from '../packages/host/src/images/image-store.ts';
@@ -40,12 +41,12 @@ beforeAll(async () => {
     config.vms.cli.diskMiB,
     startProgress({ what: 'template', timeoutMs: 60_000 }),
   );
-  const cgroups = {
-    version: 'none' as const,
-    create: () => Promise.resolve({ wrapper: [] }),
-    remove: () => Promise.resolve(),
-  };
-  ({ accelerator } = await createVmmSource({ config, images, cgroups, log: () => undefined }).probe());
+  ({ accelerator } = await createVmmSource({
+    config,
+    images,
+    cgroups: noCgroups,
+    log: () => undefined,
+  }).probe());
 });
 
 async function onFaultyNetwork(rounds: FaultyNetworkInput['rounds']) {

@@ -9,7 +9,7 @@ import { createVmRecords } from './journal/vm-records.ts';
 import { openAddressBook, type AddressBook } from './network/address-book.ts';
 import { planNetwork } from './network/addressing.ts';
 import { createHostNetwork, type HostNetwork } from './network/host-network.ts';
-import { openCgroups } from './vmm/cgroup.ts';
+import { cgroupTreeName, openCgroups } from './vmm/cgroup.ts';
 import { createVmmSource, type VmmSource } from './vmm/vmm-source.ts';
 import { createBootSlots } from './vms/admission.ts';
 import { sweepLeftovers } from './vms/sweep.ts';
@@ -62,7 +62,8 @@ export async function openRuntime({ config, images, signal, log }: RuntimeOption
   );
 
   const agents = createAgentClient();
-  const cgroups = await openCgroups(`hearth-${config.name}`, log);
+  const cgroups = await openCgroups(cgroupTreeName(config.name), log);
+  await cgroups.sweep(known);
   const vmmSource = createVmmSource({ config, images, cgroups, log });
   const vms = new VmHost({
     ...{ config, images, network, records, agents, randomBytes, log },
@@ -77,6 +78,7 @@ export async function openRuntime({ config, images, signal, log }: RuntimeOption
       await vms.release();
       await network.stop();
       await agents.close();
+      await cgroups.close();
       database.close();
     },
   };

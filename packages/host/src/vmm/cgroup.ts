@@ -1,4 +1,4 @@
-import { access, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { pause, startProgress, type Log } from '@hearth/contract';
 
 export interface CgroupLimits {
@@ -12,12 +12,25 @@ export interface CgroupTree {
   /** Makes the group of one VM; `wrapper` is put before the VMM's command, so that it is inside from its first instruction. */
   create(name: string, limits: CgroupLimits): Promise<{ wrapper: string[] }>;
   remove(name: string): Promise<void>;
+  /** Removes the groups that have another name than these and no process. */
+  sweep(known: ReadonlySet<string>): Promise<void>;
+  /** Removes the parent group where it is empty. */
+  close(): Promise<void>;
 }
 
 const ROOT = '/sys/fs/cgroup';
 const PERIOD_US = 100_000;
 /** Threads of a VMM: vCPUs, I/O, its worker pool. */
 const MAX_TASKS = 512;
+
+/** For machines without them. */
+export const noCgroups: CgroupTree = {
+  version: 'none',
+  create: () => Promise.resolve({ wrapper: [] }),
+  remove: () => Promise.resolve(),
+  sweep: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+};
 
 /**
  * Groups with limits where the machine's cgroups allow it (v2, or v1 with cpu, memory and pids); otherwise the VMMs run
@@ -30,11 +43,7 @@ export async function openCgroups(tree: string, log: Log, root = ROOT): Promise<
     log('cgroups with limits are not available on this machine: VMMs run without CPU and memory limits', {
       layer: 'vmm',
     });
-    return {
-      version: 'none',
-      create: () => Promise.resolve({ wrapper: [] }),
-      remove: () => Promise.resolve(),
-    };
+    return noCgroups;
   }
   return groups;
 }
@@ -72,6 +81,36 @@ async function removeFolders(folders: string[]): Promise<void> {
   }
 }
 
+/** What a killed VMM or a daemon that ended left in these parent groups. */
+function tidying(parents: readonly string[]): Pick<CgroupTree, 'sweep' | 'close'> {
+  return {
+    sweep: async (known) => {
+      for (const parent of parents) {
+        const entries = await readdir(parent, { withFileTypes: true }).catch(nothingThere);
+        const unknown = entries.filter((entry) => entry.isDirectory() && !known.has(entry.name));
+        for (const { name } of unknown) await removeIfEmpty(`${parent}/${name}`);
+      }
+    },
+    close: async () => {
+      for (const parent of parents) await removeIfEmpty(parent);
+    },
+  };
+}
+
+function nothingThere(error: unknown): [] {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+  throw error;
+}
+
+async function removeIfEmpty(folder: string): Promise<void> {
+  try {
+    await rmdir(folder);
+  } catch (error) {
+    // EBUSY: a process or a group lives in it, and so it stays.
+    if (!['ENOENT', 'EBUSY'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
 async function tryV2(tree: string, root: string): Promise<CgroupTree | null> {
   const controllers = await readFile(`${root}/cgroup.controllers`, 'utf8').catch(() => '');
   if (!controllers.includes('memory') || !controllers.includes('cpu')) return null;
@@ -95,6 +134,7 @@ async function tryV2(tree: string, root: string): Promise<CgroupTree | null> {
       return { wrapper: wrapperFor([folder]) };
     },
     remove: (name) => removeFolders([`${parent}/${name}`]),
+    ...tidying([parent]),
   };
 }
 
@@ -115,5 +155,9 @@ async function tryV1(tree: string, root: string): Promise<CgroupTree | null> {
       return { wrapper: wrapperFor(controllers.map((controller) => folderOf(controller, name))) };
     },
     remove: (name) => removeFolders(controllers.map((controller) => folderOf(controller, name))),
+    ...tidying(controllers.map((controller) => `${root}/${controller}/${tree}`)),
   };
 }
+
+/** Name of the parent group of a Hearth. */
+export const cgroupTreeName = (hearth: string): string => `hearth-${hearth}`;
