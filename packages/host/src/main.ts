@@ -14,7 +14,7 @@ import {
 import pino from 'pino';
 import { z } from 'zod';
 import { inheritedEnvironment, readConfig } from './config.ts';
-import { identifyProcess, isAlive } from './exec/process-identity.ts';
+import { identifyProcess, isAlive, type ProcessIdentity } from './exec/process-identity.ts';
 import { run } from './exec/run.ts';
 import { openHost } from './host.ts';
 import { prepareNamespace } from './network/namespace.ts';
@@ -39,6 +39,7 @@ const logger = pino({
   timestamp: pino.stdTimeFunctions.isoTime,
 });
 const log: Log = (message, fields) => logger.info(fields ?? {}, message);
+const identitySchema = z.object({ pid: z.number(), startTicks: z.number() });
 const PREPARE_TIMEOUT_MS = 60_000;
 
 async function enterNamespace(config: Config): Promise<void> {
@@ -68,17 +69,22 @@ async function enterNamespace(config: Config): Promise<void> {
 const pidPathOf = (config: Config): string => join(config.runDir, 'host.pid');
 
 async function refuseSecond(config: Config): Promise<void> {
-  const text = await readFile(pidPathOf(config), 'utf8').catch(() => 'null');
-  const identity = z
-    .object({ pid: z.number(), startTicks: z.number() })
-    .nullable()
-    .catch(null)
-    .parse(JSON.parse(text || 'null'));
+  const identity = await readPidFile(pidPathOf(config));
   if (identity !== null && identity.pid !== process.pid && (await isAlive(identity))) {
     throw new HearthError(
       'already_running',
       `the host daemon of '${config.name}' runs as process ${identity.pid}`,
     );
+  }
+}
+
+/** null where there is none, or what a crash left of one. */
+async function readPidFile(path: string): Promise<ProcessIdentity | null> {
+  try {
+    return identitySchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    // Not there, or cut off by a crash: then its writer is gone as well.
+    return null;
   }
 }
 
