@@ -21,6 +21,7 @@ export interface ConsoleFiles {
 
 /** A guest that floods its console keeps this much and as much again of earlier text. */
 export const MAX_CONSOLE_BYTES = 8 * 1024 * 1024;
+const MAX_PART_BYTES = 1024 * 1024;
 /** inotify tells of growth at once; this is for file systems where it doesn't. */
 const POLL_MS = 1000;
 
@@ -37,24 +38,25 @@ export async function captureConsole(
   let running: Promise<void> = Promise.resolve();
   let asked = false;
 
-  const readNew = async (): Promise<void> => {
-    const { size } = await stat(files.logPath);
-    if (size <= offset) return;
-    const handle = await open(files.logPath, 'r');
-    try {
-      const buffer = Buffer.alloc(size - offset);
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
-      await appendFile(files.indexPath, `${offset} ${Date.now()} ${bytesRead}\n`);
-      offset += bytesRead;
-      const lines = (rest + buffer.subarray(0, bytesRead).toString('utf8')).split('\n');
-      rest = (lines.pop() ?? '').slice(-4096);
-      for (const line of lines) onLine(line);
-    } finally {
-      await handle.close();
-    }
+  const readPart = async (bytes: number): Promise<void> => {
+    const text = await readPiece(files.logPath, offset, bytes);
+    await appendFile(files.indexPath, `${offset} ${Date.now()} ${bytes}\n`);
+    offset += bytes;
+    const lines = (rest + text).split('\n');
+    rest = (lines.pop() ?? '').slice(-4096);
+    for (const line of lines) onLine(line);
     if (offset > MAX_CONSOLE_BYTES) {
       await rotate(files);
       offset = 0;
+    }
+  };
+
+  /** In parts: a guest may have written any amount while no daemon ran. */
+  const readNew = async (): Promise<void> => {
+    for (;;) {
+      const { size } = await stat(files.logPath);
+      if (size <= offset) return;
+      await readPart(Math.min(size - offset, MAX_PART_BYTES));
     }
   };
 
@@ -87,7 +89,7 @@ export async function captureConsole(
 
 /** The VMM appends (O_APPEND), so a cut to 0 takes effect for it as well. */
 async function rotate({ logPath, indexPath, earlierPath }: ConsoleFiles): Promise<void> {
-  await writeFile(earlierPath, await readFile(logPath), { mode: 0o600 });
+  await writeFile(earlierPath, await readPiece(logPath, 0, MAX_CONSOLE_BYTES), { mode: 0o600 });
   await truncate(logPath, 0);
   await truncate(indexPath, 0);
 }

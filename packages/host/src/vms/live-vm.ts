@@ -5,6 +5,7 @@ import {
   Secret,
   startProgress,
   toFailure,
+  withAbort,
   type BootPhase,
   type GuestMessage,
   type HostVm,
@@ -103,19 +104,16 @@ export class LiveVm {
 
   async adopt(): Promise<void> {
     const { state, address } = this.#record;
-    if (state === 'gone') return;
-    if (state === 'failed') return;
-    if (state === 'deleting') {
-      await this.#adoptVmm().catch((error: unknown) =>
-        this.#log('the VMM could not be taken up', { error: String(error) }),
-      );
-      await this.destroy();
+    if (state === 'gone' || (state === 'failed' && address === null)) return;
+    if (state === 'failed' || state === 'deleting') {
+      await this.#finishEnding(state);
       return;
     }
     try {
       if (address === null || !(await this.#adoptVmm())) {
         throw new HearthError('vmm_failed', 'its VMM was not running when the host daemon started');
       }
+      await this.#startCapture();
       this.#log('VM taken up', { pid: this.#running?.process.pid });
       if (state === 'ready') {
         this.#watchExit();
@@ -127,6 +125,16 @@ export class LiveVm {
       }
     } catch (error) {
       await this.#fail(asHearthError(error));
+    }
+  }
+
+  /** The daemon before us died while it gave back what this VM held. What fails again is tried at the next removal. */
+  async #finishEnding(state: 'failed' | 'deleting'): Promise<void> {
+    try {
+      await this.#adoptVmm();
+      await (state === 'failed' ? this.#teardown() : this.destroy());
+    } catch (error) {
+      this.#log('a VM that was ending could not be cleared away yet', { error: String(error) });
     }
   }
 
@@ -197,7 +205,8 @@ export class LiveVm {
     await this.#connect(deadline);
     const manifest = await this.#imageManifest();
     try {
-      while (!judgeWords(this.#words, this.#record, manifest)) await this.#nextWords(deadline);
+      while (!judgeWords(this.#words, this.#record, manifest))
+        await withAbort(this.#heard.promise, deadline.signal);
       const probing = { ip: address.ip, token: this.#token };
       await verifyOverNetwork(() => this.#deps.agents.health(probing, deadline), this.#record, deadline);
     } catch (error) {
@@ -261,6 +270,11 @@ export class LiveVm {
       void this.#configure();
     }
     if (message.type === 'address') this.#checkAddress(message.address.ip);
+    this.#wake();
+  }
+
+  /** Whoever waits for words of the guest looks again. */
+  #wake(): void {
     this.#heard.resolve(undefined);
     this.#heard = Promise.withResolvers<undefined>();
   }
@@ -293,22 +307,9 @@ export class LiveVm {
         progress,
       );
       this.#words = { ...this.#words, configured: true };
-      this.#heard.resolve(undefined);
-      this.#heard = Promise.withResolvers<undefined>();
+      this.#wake();
     } catch (error) {
       this.#log('the guest was not configured', { layer: 'control-channel', error: String(error) });
-    }
-  }
-
-  async #nextWords(progress: Progress): Promise<void> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const onAbort = (): void => reject(asHearthError(progress.signal.reason));
-    progress.throwIfAborted();
-    progress.signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      await Promise.race([this.#heard.promise, promise]);
-    } finally {
-      progress.signal.removeEventListener('abort', onAbort);
     }
   }
 
@@ -381,7 +382,6 @@ export class LiveVm {
     this.#running = await (await this.#deps.vmm()).adopt(spec, vmm, progress);
     if (this.#running === null) return false;
     this.#change({ vmm: this.#running.process });
-    await this.#startCapture();
     return true;
   }
 

@@ -44,7 +44,7 @@ export class VmHost {
   create(id: VmId, wanted: HostCreateVm, imageId?: ImageId): HostVm {
     const present = this.#vms.get(id);
     if (present !== undefined) return present.view();
-    checkRoom(this.#deps.config, wanted, this.#holding());
+    checkRoom(this.#deps.config, wanted, this.holding());
     const record: VmRecord = {
       ...{ id, kind: wanted.kind, cpus: wanted.cpus, memMiB: wanted.memMiB, diskMiB: wanted.diskMiB },
       ...{ requestedAtMs: wanted.requestedAtMs, requestId: wanted.requestId },
@@ -110,12 +110,8 @@ export class VmHost {
     for (const vm of this.#vms.values()) vm.onLease(ip);
   }
 
-  /** Addresses that must be on the network now. */
-  addressesInUse(): NonNullable<HostVm['address']>[] {
-    return this.list().flatMap(({ address }) => (address === null ? [] : [address]));
-  }
-
-  #holding(): HostVm[] {
+  /** VMs for which the machine must keep room. */
+  holding(): HostVm[] {
     return this.list().filter(({ state }) => state !== 'failed' && state !== 'gone');
   }
 
