@@ -6,7 +6,7 @@ import { makeLab, repository, type HearthLab } from '@hearth/testing';
 import { context, figure, median, report, say, type Figure } from './lib/report.ts';
 
 /**
- * hearth bench boot [--json] [--check] [--rounds N] [--no-build]: what creating a VM costs beside the bare VMM, what a
+ * `hearth bench boot [--json] [--check]` (by hand also --rounds N and --no-build, for a quick look): what creating a VM costs beside the bare VMM, what a
  * VM takes of the disk, what `up` costs on a machine that is set up, and what a change of the agent costs.
  * All figures are ratios within this run, bytes, or CPU seconds.
  */
@@ -114,7 +114,7 @@ async function buildSeconds(): Promise<{ full: number; rebuild: number }> {
 
 const lab = await makeLab();
 const figures: Figure[] = [];
-let accelerator = 'unknown';
+let accelerator = 'tcg';
 try {
   say('bringing up a Hearth of its own …');
   await lab.up();
@@ -128,7 +128,6 @@ try {
     templates,
     (await readdir(templates)).find((name) => name.startsWith('upper-16384-')) ?? '',
   );
-  accelerator = 'tcg';
   const health = (await (await lab.fetch('/health')).json()) as {
     checks: { name: string; detail: string }[];
   };

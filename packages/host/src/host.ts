@@ -11,7 +11,7 @@ import {
   type Log,
   type VmId,
 } from '@hearth/contract';
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { FastifyBaseLogger } from 'fastify';
 import { freeMiB } from './disks/private-disk.ts';
 import { createHostServer } from './http/server.ts';
 import { peerUid } from './peer/peer-credentials.ts';
@@ -21,7 +21,7 @@ import { freeMemMiB } from './vms/admission.ts';
 import type { VmHost } from './vms/vm-host.ts';
 import { vmPaths } from './vms/vm-paths.ts';
 
-export const HOST_VERSION = '0.1.0';
+const HOST_VERSION = '0.1.0';
 const DISK_LOW_MIB = 1024;
 
 export interface HostOptions {
@@ -38,7 +38,6 @@ export interface HostOptions {
 
 export interface Host {
   readonly vms: VmHost;
-  readonly server: FastifyInstance;
   readonly socketPath: string;
   /** Lets go of everything; VMs go on. */
   close(): Promise<void>;
@@ -75,13 +74,7 @@ export async function openHost({
   const capacity = async (): Promise<HostCapacity> => ({
     cpus: availableParallelism(),
     memMiB: Math.floor(totalmem() / 1024 / 1024),
-    memFreeMiB: Math.max(
-      0,
-      freeMemMiB(
-        config,
-        vms.list().filter(({ state }) => state !== 'failed'),
-      ),
-    ),
+    memFreeMiB: Math.max(0, freeMemMiB(config, vms.holding())),
     diskFreeMiB: await freeMiB(config.stateDir),
     addressesFree: book.freeCount,
     accelerator: vmmSource.accelerator(),
@@ -107,7 +100,6 @@ export async function openHost({
   await chmod(socketPath, 0o660);
   return {
     vms,
-    server,
     socketPath,
     close: async () => {
       await server.close();
