@@ -9,9 +9,10 @@ const only = (from, to) => ({
 module.exports = {
   forbidden: [
     only('contract', []),
-    only('controller', ['contract']),
-    only('host', ['contract']),
-    only('guest-agent', ['contract']),
+    only('rfb', []),
+    only('controller', ['contract', 'rfb']),
+    only('host', ['contract', 'rfb']),
+    only('guest-agent', ['contract', 'rfb']),
     only('cli', ['sdk', 'contract']),
     only('web', ['sdk', 'contract']),
     {
@@ -32,7 +33,7 @@ module.exports = {
       name: 'child-processes-in-one-place',
       severity: 'error',
       from: {
-        path: '^packages/(contract|controller|host|guest-agent|cli)/src',
+        path: '^packages/(contract|rfb|controller|host|guest-agent|cli|web)/src',
         pathNot: ['/src/exec/', '\\.test\\.ts$'],
       },
       to: { path: '^(node:)?child_process$|node_modules/execa/' },

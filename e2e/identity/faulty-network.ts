@@ -163,7 +163,7 @@ async function bootAndLook(
       machineId: guest.machineId,
     };
     await channel.request(
-      { type: 'configure', identity, token: 't'.repeat(43), hostTimeMs: Date.now() },
+      { type: 'configure', identity, token: 't'.repeat(43), display: null, hostTimeMs: Date.now() },
       progress,
     );
     const ip = await within(addressed);

@@ -78,7 +78,10 @@ const newId = (): VmId => vmIdSchema.parse(makeId('vm', randomBytes));
 async function boot({ vms, book, agents }: Runtime, config: Config, id: VmId): Promise<Finding> {
   const { cpus, memMiB, diskMiB } = config.vms.cli;
   const booked = book.allocate(id);
-  vms.create(id, { kind: 'cli', cpus, memMiB, diskMiB, requestedAtMs: Date.now(), requestId: 'identity' });
+  vms.create(id, {
+    ...{ kind: 'cli', cpus, memMiB, diskMiB, desktop: null },
+    ...{ requestedAtMs: Date.now(), requestId: 'identity' },
+  });
   const isOver = ({ state, address }: HostVm): boolean =>
     state === 'ready' || (state === 'failed' && address === null);
   const vm = await vms.waitFor(

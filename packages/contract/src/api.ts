@@ -59,6 +59,23 @@ export const signinLinkSchema = z.object({ url: z.url(), expiresAt: z.iso.dateti
 /** Events of GET /api/vms/:id/events (text/event-stream): `vm` with the whole VM, now and at every change. */
 export const vmEventSchema = z.object({ type: z.literal('vm'), vm: vmSchema });
 
+/**
+ * Events of GET /api/vms/events (text/event-stream): a `vm` for each VM that is not deleted, then `listed`, then a `vm`
+ * for every change of one of them, up to the state `deleted`; and for every new one.
+ */
+export const vmListEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('vm'), vm: vmSchema }),
+  z.object({ type: z.literal('listed') }),
+]);
+export type VmListEvent = z.infer<typeof vmListEventSchema>;
+
+/** POST /api/session: signs this browser in, by a token or by the code of a one-time link; the answer sets a cookie. */
+export const createSessionSchema = z.union([
+  z.strictObject({ token: z.string().min(1).max(200) }),
+  z.strictObject({ code: z.string().regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not the code of a sign-in link') }),
+]);
+export type CreateSession = z.infer<typeof createSessionSchema>;
+
 /** Query of GET /api/vms/:id/console. */
 export const consoleQuerySchema = z.strictObject({
   follow: z.stringbool().default(false),

@@ -64,6 +64,20 @@ export const configSchema = z.strictObject({
       dnsServers: z.array(z.ipv4()).default([]),
     })
     .prefault({}),
+  desktop: z
+    .strictObject({
+      /** Size of a new desktop's screen where its creator names none. */
+      width: z.int().min(320).max(4096).default(1280),
+      height: z.int().min(240).max(4096).default(720),
+      /** Viewers of one desktop at once. */
+      maxViewers: z.int().min(1).max(1000).default(64),
+      /**
+       * What the VNC server is asked to send. tight: little bandwidth, much CPU in the guest; raw: the reverse.
+       * auto: raw to viewers on this machine or in its private network where VMs are emulated, else tight.
+       */
+      encoding: z.enum(['auto', 'raw', 'tight']).default('auto'),
+    })
+    .prefault({}),
   vms: z
     .strictObject({
       cli: sizeSchema(2, 2048, 2048, 16_384),

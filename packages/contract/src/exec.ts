@@ -74,6 +74,27 @@ export const fileWriteQuerySchema = filePathQuerySchema.extend({
     .regex(/^[0-7]{3,4}$/, 'expected octal digits such as 644')
     .default('644'),
   user: z.enum(['hearth', 'root']).default('hearth'),
+  /** Where the file is there already: replace it, or write beside it as `name (1).ext`. */
+  conflict: z.enum(['replace', 'rename']).default('replace'),
 });
+/** Answer of PUT …/files; `path` is the one under which it was written. */
 export const fileWrittenSchema = z.object({ path: z.string(), bytes: z.number().int().nonnegative() });
 export type FileWritten = z.infer<typeof fileWrittenSchema>;
+
+/** Most entries that a folder's listing holds; the newest where there are more. */
+export const MAX_FOLDER_ENTRIES = 1000;
+/** GET …/folders?path=: what is in a folder, newest first; an absent folder is file_not_found. */
+export const folderSchema = z.object({
+  path: z.string(),
+  entries: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(['file', 'folder', 'other']),
+      bytes: z.number().nonnegative(),
+      modifiedAtMs: z.number(),
+    }),
+  ),
+  /** true where there are more than MAX_FOLDER_ENTRIES. */
+  truncated: z.boolean(),
+});
+export type Folder = z.infer<typeof folderSchema>;

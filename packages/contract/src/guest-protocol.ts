@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { vmIdSchema } from './ids.ts';
-import { vmKindSchema } from './vm.ts';
+import { geometrySchema, vmKindSchema } from './vm.ts';
 
 /**
  * The control channel: a byte stream between host and guest that needs no network (virtio-serial port under QEMU,
@@ -12,6 +12,8 @@ export const CONTROL_PORT_NAME = 'hearth.control.0';
 export const CONTROL_VSOCK_PORT = 1024;
 /** TCP port of the agent in every VM. */
 export const AGENT_PORT = 8080;
+/** TCP port of the VNC server in a browser VM; only the host can reach it, and it asks for a password. */
+export const VNC_PORT = 5900;
 /** Printed on the serial console by initramfs and agent: `hearth-phase: <name>`. */
 export const CONSOLE_PHASE_PREFIX = 'hearth-phase: ';
 
@@ -44,6 +46,15 @@ export const guestIdentitySchema = z.object({
   machineId: z.string().regex(/^[0-9a-f]{32}$/),
 });
 export type GuestIdentity = z.infer<typeof guestIdentitySchema>;
+
+/** The display of a browser VM. */
+export const guestDisplaySchema = z.object({
+  /** Size of its screen; ready means that it has this size. */
+  geometry: geometrySchema,
+  /** What its VNC server asks for: new for each boot and each host daemon. VncAuth knows no longer ones. */
+  vncPassword: z.string().regex(/^[A-Za-z0-9_-]{8}$/),
+});
+export type GuestDisplay = z.infer<typeof guestDisplaySchema>;
 
 /** Guest to host. */
 export const guestMessageSchema = z.discriminatedUnion('type', [
@@ -79,6 +90,8 @@ export const hostMessageSchema = z.discriminatedUnion('type', [
     id: z.number().int(),
     identity: guestIdentitySchema,
     token: z.string().min(32),
+    /** null for a VM without a desktop. */
+    display: guestDisplaySchema.nullable(),
     /** Wall clock of the host in epoch milliseconds, sent last: it ages in transit. */
     hostTimeMs: z.number(),
   }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { failureSchema } from './errors.ts';
 import { imageIdSchema, vmIdSchema } from './ids.ts';
-import { phaseMarkSchema, vmKindSchema, vmSizeSchema } from './vm.ts';
+import { geometrySchema, phaseMarkSchema, vmKindSchema, vmSizeSchema } from './vm.ts';
 
 /**
  * API of the host daemon over its unix socket:
@@ -14,8 +14,16 @@ import { phaseMarkSchema, vmKindSchema, vmSizeSchema } from './vm.ts';
  *   GET    /v1/events                         NDJSON of HostEvent: first one `vm` for each VM, then every change, `beat` at least every 10 s
  *   GET    /v1/vms/:id/console?follow&timestamps   text/plain, also after the VM is gone
  *   POST   /v1/vms/:id/exec …/stdin …/signal, GET/PUT /v1/vms/:id/files   passed to the agent as they are (see exec.ts)
+ *   GET    /v1/vms/:id/folders                 passed to the agent as it is (see exec.ts)
+ *   GET    /v1/vms/:id/desktop with `Upgrade: rfb`   101, then the bytes of the VM's VNC server both ways; the answer's header
+ *                                             DESKTOP_PASSWORD_HEADER holds the password that it will ask for
  * The header `x-request-id` is taken over into logs.
  */
+/** Header of the answer that opens a desktop; for the controller only, never for a page or a log. */
+export const DESKTOP_PASSWORD_HEADER = 'hearth-vnc-password';
+/** Value of `Upgrade` that opens a desktop. */
+export const DESKTOP_PROTOCOL = 'rfb';
+
 export const hostVmStates = ['creating', 'booting', 'ready', 'failed', 'deleting', 'gone'] as const;
 export const hostVmStateSchema = z.enum(hostVmStates);
 export type HostVmState = z.infer<typeof hostVmStateSchema>;
@@ -23,6 +31,8 @@ export type HostVmState = z.infer<typeof hostVmStateSchema>;
 export const hostCreateVmSchema = z.strictObject({
   kind: vmKindSchema,
   ...vmSizeSchema.shape,
+  /** For a browser VM: the size of its screen; null for others. */
+  desktop: geometrySchema.nullable(),
   /** When the user asked for it (epoch ms): the zero of the timeline. */
   requestedAtMs: z.number(),
   requestId: z.string(),
@@ -45,6 +55,7 @@ export const hostVmSchema = z.object({
   kind: vmKindSchema,
   state: hostVmStateSchema,
   ...vmSizeSchema.shape,
+  desktop: geometrySchema.nullable(),
   imageId: imageIdSchema.nullable(),
   address: addressSchema.nullable(),
   phases: z.array(phaseMarkSchema),

@@ -18,6 +18,10 @@ export const execIdSchema = z
   .string()
   .regex(idPattern('ex'), 'expected ex- and 12 characters')
   .brand<'ExecId'>();
+export const viewerIdSchema = z
+  .string()
+  .regex(idPattern('vw'), 'expected vw- and 12 characters')
+  .brand<'ViewerId'>();
 /** Correlation id: taken from the client's `x-request-id` where it is well formed, else made. */
 export const requestIdSchema = z
   .string()
@@ -32,10 +36,11 @@ export type VmId = z.infer<typeof vmIdSchema>;
 export type UserId = z.infer<typeof userIdSchema>;
 export type TokenId = z.infer<typeof tokenIdSchema>;
 export type ExecId = z.infer<typeof execIdSchema>;
+export type ViewerId = z.infer<typeof viewerIdSchema>;
 export type RequestId = z.infer<typeof requestIdSchema>;
 export type ImageId = z.infer<typeof imageIdSchema>;
 
-export type IdPrefix = 'vm' | 'usr' | 'tok' | 'ex' | 'req';
+export type IdPrefix = 'vm' | 'usr' | 'tok' | 'ex' | 'vw' | 'req';
 
 /**
  * 60 random bits behind a prefix.

@@ -1,5 +1,6 @@
 export * from './api.ts';
 export * from './config.ts';
+export * from './desktop.ts';
 export * from './error-table.ts';
 export * from './errors.ts';
 export * from './exec.ts';

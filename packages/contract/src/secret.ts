@@ -1,4 +1,5 @@
-import { inspect } from 'node:util';
+/** `inspect.custom` of node:util; by its name, since pages load this package too. */
+const inspected = Symbol.for('nodejs.util.inspect.custom');
 
 /** A value that prints as `[redacted]` wherever it is logged, templated or serialised. */
 export class Secret {
@@ -21,7 +22,7 @@ export class Secret {
     return '[redacted]';
   }
 
-  [inspect.custom](): string {
+  [inspected](): string {
     return '[redacted]';
   }
 }

@@ -53,6 +53,13 @@ export const vmSizeSchema = z.object({
 });
 export type VmSize = z.infer<typeof vmSizeSchema>;
 
+/** Size of a desktop's screen in pixels. */
+export const geometrySchema = z.object({
+  width: z.int().min(320).max(4096),
+  height: z.int().min(240).max(4096),
+});
+export type Geometry = z.infer<typeof geometrySchema>;
+
 /** What the API shows of a VM. */
 export const vmSchema = z.object({
   id: vmIdSchema,
@@ -62,6 +69,8 @@ export const vmSchema = z.object({
   /** Counts every change; two views with the same version are the same. */
   version: z.number().int().nonnegative(),
   ...vmSizeSchema.shape,
+  /** Size that its desktop was asked to have; null for a VM without one. A viewer may resize it later. */
+  desktop: geometrySchema.nullable(),
   /** IPv4 address booked for the VM; null before it has one and once it gave it back (failed, deleted). */
   ip: z.ipv4().nullable(),
   imageId: imageIdSchema.nullable(),
@@ -80,6 +89,8 @@ export const createVmSchema = z.strictObject({
   cpus: vmSizeSchema.shape.cpus.optional(),
   memMiB: vmSizeSchema.shape.memMiB.optional(),
   diskMiB: vmSizeSchema.shape.diskMiB.optional(),
+  /** For kind `browser` only: the size of its screen. */
+  desktop: z.strictObject(geometrySchema.shape).optional(),
   /** For an administrator: whose VM it is to be. */
   userId: userIdSchema.optional(),
 });

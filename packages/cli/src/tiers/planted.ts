@@ -17,7 +17,7 @@ const contractImportsHost = {
 
 export const plantedViolations: readonly Planted[] = [
   { rule: 'contract-imports-only', files: contractImportsHost },
-  ...['controller', 'guest-agent', 'cli', 'web'].map((name) => ({
+  ...['rfb', 'controller', 'guest-agent', 'cli', 'web'].map((name) => ({
     rule: `${name}-imports-only`,
     files: {
       [`packages/${name}/src/planted.ts`]:
@@ -48,7 +48,7 @@ export const plantedViolations: readonly Planted[] = [
       'packages/controller/src/store/planted.ts': 'export const planted = 1;\n',
     },
   },
-  ...['contract', 'controller', 'host', 'guest-agent', 'cli'].map((name) => ({
+  ...['contract', 'rfb', 'controller', 'host', 'guest-agent', 'cli', 'web'].map((name) => ({
     rule: 'child-processes-in-one-place',
     files: {
       [`packages/${name}/src/planted.ts`]:

@@ -29,6 +29,8 @@ export interface Tables {
     cpus: number;
     mem_mib: number;
     disk_mib: number;
+    /** JSON of the size of its screen; null where it has none. */
+    desktop: string | null;
     ip: string | null;
     image_id: ImageId | null;
     created_at: string;

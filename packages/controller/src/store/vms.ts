@@ -1,5 +1,6 @@
 import {
   failureSchema,
+  geometrySchema,
   timelineSchema,
   vmSchema,
   type UserId,
@@ -157,6 +158,7 @@ function toRow(vm: VmRecord): Row {
     cpus: vm.cpus,
     mem_mib: vm.memMiB,
     disk_mib: vm.diskMiB,
+    desktop: vm.desktop === null ? null : JSON.stringify(vm.desktop),
     ip: vm.ip,
     image_id: vm.imageId,
     created_at: vm.createdAt,
@@ -178,6 +180,7 @@ function toRecord(row: Row): VmRecord {
     cpus: row.cpus,
     memMiB: row.mem_mib,
     diskMiB: row.disk_mib,
+    desktop: row.desktop === null ? null : geometrySchema.parse(JSON.parse(row.desktop)),
     ip: row.ip,
     imageId: row.image_id,
     createdAt: row.created_at,

@@ -36,10 +36,10 @@ export function createHandOver({ book, host, world, log, signal }: HandOverDeps)
 
   const give = async (vm: VmRecord): Promise<void> => {
     const progress = startProgress({ what: `hand-over of ${vm.id}`, timeoutMs: CREATE_TIMEOUT_MS, signal });
-    const { id, kind, cpus, memMiB, diskMiB, requestId } = vm;
+    const { id, kind, cpus, memMiB, diskMiB, desktop, requestId } = vm;
     const seen = await host.create(
       id,
-      { kind, cpus, memMiB, diskMiB, requestId, requestedAtMs: Date.parse(vm.createdAt) },
+      { kind, cpus, memMiB, diskMiB, desktop, requestId, requestedAtMs: Date.parse(vm.createdAt) },
       { signal: progress.signal, requestId },
     );
     await book.change(id, (now) => observe(now, seen, world.now()));

@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 import type { World } from '../clock.ts';
 import { maySee, type Identity } from '../domain/users/identity.ts';
 import { IDEMPOTENCY_MS, later } from '../domain/users/lifetimes.ts';
-import { decideSize, quotaExceeded } from '../domain/vms/limits.ts';
+import { decideDesktop, decideSize, quotaExceeded } from '../domain/vms/limits.ts';
 import { advance, newVm, type VmRecord } from '../domain/vms/vm-record.ts';
 import type { HostLink } from '../host-link/host-link.ts';
 import type { UserStore } from '../store/users.ts';
@@ -97,7 +97,8 @@ export function createVmService(deps: VmServiceDeps): VmService {
     const capacity = await host.capacity({ signal: progress.signal, requestId });
     const size = decideSize(body, config.vms, capacity);
     const id = vmIdSchema.parse(makeId('vm', world.randomBytes));
-    const vm = newVm({ id, userId, kind: body.kind, size, requestId, now });
+    const desktop = decideDesktop(body, config.desktop);
+    const vm = newVm({ id, userId, kind: body.kind, size, desktop, requestId, now });
     const inserted = await book.store.insert(vm, config.controller.maxVmsPerUser, key, forgetBefore);
     if (inserted.outcome === 'quota') throw quotaExceeded(config.controller.maxVmsPerUser);
     if (inserted.outcome === 'repeated') {

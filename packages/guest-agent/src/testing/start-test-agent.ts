@@ -104,7 +104,7 @@ function testHost(socket: Socket): TestHost {
     until,
     reply,
     configure: (id = 1) => {
-      send({ type: 'configure', id, identity: IDENTITY, token: TOKEN, hostTimeMs: Date.now() });
+      send({ type: 'configure', id, identity: IDENTITY, token: TOKEN, display: null, hostTimeMs: Date.now() });
       return reply(id);
     },
   };

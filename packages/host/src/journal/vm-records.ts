@@ -1,9 +1,11 @@
-import { hostVmSchema, type VmId } from '@hearth/contract';
+import { geometrySchema, hostVmSchema, type VmId } from '@hearth/contract';
 import { z } from 'zod';
 import type { HostDatabase } from './database.ts';
 
 /** What the host must know of a VM to take it up again after a restart. Holds no secret: tokens are made anew. */
 export const vmRecordSchema = hostVmSchema.extend({
+  /** Absent in records of version 0.1.0. */
+  desktop: geometrySchema.nullable().default(null),
   requestedAtMs: z.number(),
   requestId: z.string(),
   /** The VMM's process; null before it started and after it is gone. */

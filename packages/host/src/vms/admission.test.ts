@@ -7,6 +7,7 @@ const wanted = {
   cpus: 1,
   memMiB: 2048,
   diskMiB: 1024,
+  desktop: null,
   requestedAtMs: 0,
   requestId: 'r',
 } as const;

@@ -40,6 +40,7 @@ export class LiveVm {
   /** Ends the boot, and the waits of a VM that is taken down. */
   readonly #life = new AbortController();
   readonly #token: Secret;
+  readonly #vncPassword: Secret;
   #record: VmRecord;
   #running: RunningVmm | null = null;
   #capture: ConsoleCapture | null = null;
@@ -59,6 +60,8 @@ export class LiveVm {
     this.#paths = vmPaths(deps.config, record.id);
     // 256 bits, new for each boot and each daemon; handed over by the control channel only.
     this.#token = new Secret(deps.randomBytes(32).toString('base64url'));
+    // VncAuth takes eight characters and no more.
+    this.#vncPassword = new Secret(deps.randomBytes(6).toString('base64url'));
     this.#log = (message, fields) =>
       deps.log(message, { vmId: record.id, requestId: record.requestId, ...fields });
   }
@@ -292,7 +295,7 @@ export class LiveVm {
   }
 
   async #configure(): Promise<void> {
-    const { id, kind, address } = this.#record;
+    const { id, kind, address, desktop } = this.#record;
     const channel = this.#channel;
     if (address === null || channel === null) return;
     const progress = startProgress({
@@ -301,9 +304,10 @@ export class LiveVm {
       signal: this.#life.signal,
     });
     const identity = { vmId: id, kind, hostname: address.hostname, machineId: address.machineId };
+    const display = desktop === null ? null : { geometry: desktop, vncPassword: this.#vncPassword.reveal() };
     try {
       await channel.request(
-        { type: 'configure', identity, token: this.#token.reveal(), hostTimeMs: Date.now() },
+        { type: 'configure', identity, token: this.#token.reveal(), display, hostTimeMs: Date.now() },
         progress,
       );
       this.#words = { ...this.#words, configured: true };

@@ -47,6 +47,7 @@ export class VmHost {
     checkRoom(this.#deps.config, wanted, this.holding());
     const record: VmRecord = {
       ...{ id, kind: wanted.kind, cpus: wanted.cpus, memMiB: wanted.memMiB, diskMiB: wanted.diskMiB },
+      desktop: wanted.desktop,
       ...{ requestedAtMs: wanted.requestedAtMs, requestId: wanted.requestId },
       ...{
         state: 'creating',

@@ -127,7 +127,7 @@ export function createMachines(script: FakeHostScript): Machines {
     });
   };
 
-  const create = (id: VmId, { kind, cpus, memMiB, diskMiB }: HostCreateVm): HostVm => {
+  const create = (id: VmId, { kind, cpus, memMiB, diskMiB, desktop }: HostCreateVm): HostVm => {
     const existing = vms.get(id);
     if (existing !== undefined) return existing;
     const vm: HostVm = {
@@ -137,6 +137,7 @@ export function createMachines(script: FakeHostScript): Machines {
       cpus,
       memMiB,
       diskMiB,
+      desktop,
       imageId: FAKE_IMAGE,
       address: nextAddress(),
       phases: reach(1),
@@ -177,6 +178,7 @@ export function createMachines(script: FakeHostScript): Machines {
         cpus: 1,
         memMiB: 2048,
         diskMiB: 1024,
+        desktop: null,
         requestedAtMs: Date.now(),
         requestId: 'planted-vm',
       });

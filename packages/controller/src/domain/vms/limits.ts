@@ -3,6 +3,7 @@ import {
   type Config,
   type CreateVm,
   type FieldIssue,
+  type Geometry,
   type HostCapacity,
   type VmSize,
 } from '@hearth/contract';
@@ -10,6 +11,15 @@ import {
 export type SizeLimits = Config['vms'];
 
 const MIN_DISK_MIB = 512;
+
+/** The screen of a new VM; null where its kind has none. Throws bad_request where one is asked for all the same. */
+export function decideDesktop({ kind, desktop }: CreateVm, defaults: Geometry): Geometry | null {
+  if (kind === 'browser') return desktop ?? { width: defaults.width, height: defaults.height };
+  if (desktop === undefined) return null;
+  throw new HearthError('bad_request', `desktop: a VM of kind ${kind} has none`, {
+    issues: [{ path: 'desktop', message: `a VM of kind ${kind} has none` }],
+  });
+}
 
 /**
  * The size of a new VM: what was asked for over the kind's default. Throws bad_request naming every field that

@@ -11,6 +11,7 @@ const fresh = (): VmRecord =>
     userId: 'usr-000000000000' as UserId,
     kind: 'cli',
     size: { cpus: 1, memMiB: 2048, diskMiB: 1024 },
+    desktop: null,
     requestId: 'request-1',
     now: NOW,
   });
@@ -21,6 +22,7 @@ const hostVm = (state: HostVm['state'], phases: number): HostVm => ({
   cpus: 1,
   memMiB: 2048,
   diskMiB: 1024,
+  desktop: null,
   imageId: null,
   address: null,
   phases: bootPhases.slice(0, phases).map((phase, index) => ({ phase, atMs: index })),

@@ -4,6 +4,7 @@ import {
   toFailure,
   type CreateVm,
   type Failure,
+  type Geometry,
   type HostVm,
   type PhaseMark,
   type UserId,
@@ -24,11 +25,12 @@ export interface NewVm {
   userId: UserId;
   kind: CreateVm['kind'];
   size: VmSize;
+  desktop: Geometry | null;
   requestId: string;
   now: Date;
 }
 
-export function newVm({ id, userId, kind, size, requestId, now }: NewVm): VmRecord {
+export function newVm({ id, userId, kind, size, desktop, requestId, now }: NewVm): VmRecord {
   const createdAt = now.toISOString();
   return {
     id,
@@ -39,6 +41,7 @@ export function newVm({ id, userId, kind, size, requestId, now }: NewVm): VmReco
     cpus: size.cpus,
     memMiB: size.memMiB,
     diskMiB: size.diskMiB,
+    desktop,
     ip: null,
     imageId: null,
     createdAt,

@@ -92,10 +92,12 @@ async function checkKind(options: KindOptions): Promise<void> {
   const startedMs = performance.now();
   const progress = startProgress({ what: `boot of a ${kind} VM`, timeoutMs: BOOT_TIMEOUT_MS, signal });
   const { cpus, memMiB, diskMiB } = config.vms[kind];
+  const { width, height } = config.desktop;
+  const desktop = kind === 'browser' ? { width, height } : null;
   try {
     vms.create(
       id,
-      { kind, cpus, memMiB, diskMiB, requestedAtMs: Date.now(), requestId: `gate-${kind}` },
+      { kind, cpus, memMiB, diskMiB, desktop, requestedAtMs: Date.now(), requestId: `gate-${kind}` },
       manifest.id,
     );
     const vm = await vms.waitFor(id, ({ state }) => state === 'ready' || state === 'failed', progress);
