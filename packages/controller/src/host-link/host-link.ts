@@ -5,9 +5,10 @@ import type {
   HostEvent,
   HostHealth,
   HostVm,
+  Secret,
   VmId,
 } from '@hearth/contract';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 
 export interface CallOptions {
   signal: AbortSignal;
@@ -33,6 +34,12 @@ export interface ByteAnswer {
   body: Readable;
 }
 
+/** The bytes of a VM's VNC server, from its first on, and the password that it will ask for. */
+export interface HostDesktop {
+  socket: Duplex;
+  password: Secret;
+}
+
 /**
  * The host daemon, as the controller needs it. Every call throws HearthError: host_unreachable where the daemon
  * does not answer, the reason of the signal where that ended it, and the host's own error where it refused.
@@ -49,5 +56,7 @@ export interface HostLink {
   /** Opens the stream of events; it ends by an error, or with the signal. */
   events(options: CallOptions): Promise<AsyncIterable<HostEvent>>;
   pass(call: ByteCall, options: CallOptions): Promise<ByteAnswer>;
+  /** Opens a byte stream to the VNC server of a ready browser VM; the caller ends it. The signal holds until it is open. */
+  openDesktop(id: VmId, options: CallOptions): Promise<HostDesktop>;
   close(): Promise<void>;
 }

@@ -124,6 +124,7 @@ export function connectHost(socketPath: string): HostLink {
         body: answer.body,
       };
     },
+    openDesktop: () => Promise.reject(new HearthError('internal', 'not built yet')),
     close: () => pool.destroy(),
   };
 }
