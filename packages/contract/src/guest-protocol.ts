@@ -14,6 +14,8 @@ export const CONTROL_VSOCK_PORT = 1024;
 export const AGENT_PORT = 8080;
 /** TCP port of the VNC server in a browser VM; only the host can reach it, and it asks for a password. */
 export const VNC_PORT = 5900;
+/** Where the VNC server finds its password at each login, as TigerVNC keeps it; the agent writes it when it is configured. */
+export const VNC_PASSWORD_FILE = '/run/hearth-display/vnc.passwd';
 /** Printed on the serial console by initramfs and agent: `hearth-phase: <name>`. */
 export const CONSOLE_PHASE_PREFIX = 'hearth-phase: ';
 
