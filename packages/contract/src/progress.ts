@@ -41,11 +41,12 @@ export function startProgress({
   const own = new AbortController();
   // setTimeout takes 31 bits; a longer deadline is none.
   if (timeoutMs < 2 ** 31) {
-    setTimeout(() => {
+    const timer = setTimeout(() => {
       own.abort(
         new HearthError('deadline_exceeded', `${what} did not end within ${(timeoutMs / 1000).toFixed(1)} s`),
       );
-    }, timeoutMs).unref();
+    }, timeoutMs);
+    keepNothingAlive(timer);
   }
   const merged = signal === undefined ? own.signal : AbortSignal.any([own.signal, signal]);
   const write: Log = log ?? (() => undefined);
@@ -103,4 +104,9 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A browser's timer is a number, and keeps nothing alive anyway. */
+function keepNothingAlive(timer: number | { unref(): unknown }): void {
+  if (typeof timer !== 'number') timer.unref();
 }

@@ -14,6 +14,19 @@ export const guestAgentBundle: SourceBundle = {
   ],
 };
 
+/** The pages that the controller serves. */
+export const webBundle: SourceBundle = {
+  name: 'Web pages',
+  buildScript: programs.webBuild,
+  output: programs.web,
+  sources: [
+    ...shared,
+    `${repository}packages/web/package.json`,
+    `${repository}packages/web/index.html`,
+    `${repository}packages/web/src`,
+  ],
+};
+
 export const standInBundle: SourceBundle = {
   name: 'Stand-in',
   buildScript: programs.standInBuild,

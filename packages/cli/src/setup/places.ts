@@ -14,6 +14,8 @@ export const programs = {
   controller: `${repository}packages/controller/src/main.ts`,
   guestAgentBuild: `${repository}packages/guest-agent/build.mjs`,
   guestAgent: `${repository}packages/guest-agent/dist/agent.mjs`,
+  webBuild: `${repository}packages/web/build.mjs`,
+  web: `${repository}packages/web/dist/index.html`,
   standInBuild: `${repository}packages/testing/build.mjs`,
   standIn: `${repository}packages/testing/dist/stand-in.mjs`,
 };

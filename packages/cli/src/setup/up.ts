@@ -14,7 +14,7 @@ import { debianPackagesStep, hostPackages } from './debian-packages.ts';
 import { diskSpaceStep } from './disk-space.ts';
 import { stayInForeground } from './foreground.ts';
 import { goldenImageStep } from './golden-image.ts';
-import { guestAgentBundle } from './bundles.ts';
+import { guestAgentBundle, webBundle } from './bundles.ts';
 import { machineStep, requireRoot } from './machine.ts';
 import { removeEmptyNamespace } from './namespace.ts';
 import { compileCache, places, repository } from './places.ts';
@@ -110,6 +110,7 @@ async function bringUp(config: Config, options: UpOptions, { out, signal }: Cont
     diskSpaceStep(config),
     systemUsersStep(run, [config.controller.user, config.vms.vmmUser], signal),
     sourceBundleStep(run, guestAgentBundle, signal),
+    sourceBundleStep(run, webBundle, signal),
     goldenImageStep(run, config, signal, (imageId) => (image = imageId)),
     hostDaemonStep(daemon, () => image),
     controllerStep(daemon),

@@ -16,11 +16,11 @@ const TOOL_TIMEOUT_MS = 15 * 60_000;
 /** Runs a tool of node_modules with our own Node. */
 const tool = (name: string): string => join(repository, 'node_modules/.bin', name);
 
-function toolCheck(run: Run, name: string, args: readonly string[]): Check {
+function toolCheck(run: Run, program: string, args: readonly string[], name = program): Check {
   return {
     name,
     check: async (signal) => {
-      const result = await run(process.execPath, [tool(name), ...args], {
+      const result = await run(process.execPath, [tool(program), ...args], {
         cwd: repository,
         timeoutMs: TOOL_TIMEOUT_MS,
         signal,
@@ -35,7 +35,11 @@ function toolCheck(run: Run, name: string, args: readonly string[]): Check {
   };
 }
 
-export const typeChecks = (run: Run): Check[] => [toolCheck(run, 'tsc', ['--noEmit'])];
+/** The pages have a browser's types and nothing of Node: they are a project of their own. */
+export const typeChecks = (run: Run): Check[] => [
+  toolCheck(run, 'tsc', ['--noEmit']),
+  toolCheck(run, 'tsc', ['--noEmit', '--project', 'packages/web'], 'tsc packages/web'),
+];
 
 export const lintChecks = (run: Run): Check[] => [
   toolCheck(run, 'eslint', ['.', '--max-warnings', '0']),
@@ -80,7 +84,7 @@ async function everyModuleIsRead(run: Run, signal: AbortSignal): Promise<TestFai
   ]);
   const read = new Set(modules.map(({ source }) => source));
   const unread = files
-    .filter((file) => /^[^/]+\/src\/.*\.ts$/.test(file) && !file.endsWith('.d.ts'))
+    .filter((file) => /^[^/]+\/src\/.*\.tsx?$/.test(file) && !file.endsWith('.d.ts'))
     .map((file) => `packages/${file}`)
     .filter((file) => !read.has(file));
   return unread.length === 0

@@ -1,6 +1,6 @@
 import type { Config } from '@hearth/contract';
 import type { Run } from '../exec/run.ts';
-import { guestAgentBundle, standInBundle } from '../setup/bundles.ts';
+import { guestAgentBundle, standInBundle, webBundle } from '../setup/bundles.ts';
 import { browserTestPackages, debianPackagesStep, hostPackages } from '../setup/debian-packages.ts';
 import { diskSpaceStep } from '../setup/disk-space.ts';
 import { goldenImageStep } from '../setup/golden-image.ts';
@@ -30,6 +30,7 @@ export function preparationFor(tier: TierName, run: Run, config: Config, signal:
           diskSpaceStep(config),
           sourceBundleStep(run, guestAgentBundle, signal),
           sourceBundleStep(run, standInBundle, signal),
+          sourceBundleStep(run, webBundle, signal),
           goldenImageStep(run, config, signal),
         ]
       : []),
