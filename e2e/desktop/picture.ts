@@ -1,0 +1,37 @@
+import { writeFile } from 'node:fs/promises';
+import { PNG } from 'pngjs';
+
+/** 4 bytes a pixel: red, green, blue, alpha; rows from the top. */
+export interface Picture {
+  width: number;
+  height: number;
+  rgba: Buffer;
+}
+
+/** Largest difference of a colour that an encoder may make without anybody seeing it. */
+const TOLERANCE = 48;
+
+/** Share of pixels, from 0 to 1, that differ visibly; 1 where the sizes differ. */
+export function difference(one: Picture, other: Picture): number {
+  if (one.width !== other.width || one.height !== other.height) return 1;
+  let different = 0;
+  for (let at = 0; at < one.rgba.length; at += 4) {
+    const far = [0, 1, 2].some(
+      (offset) => Math.abs((one.rgba[at + offset] ?? 0) - (other.rgba[at + offset] ?? 0)) > TOLERANCE,
+    );
+    if (far) different += 1;
+  }
+  return different / (one.width * one.height);
+}
+
+export function readPng(bytes: Buffer): Picture {
+  const { width, height, data } = PNG.sync.read(bytes);
+  return { width, height, rgba: data };
+}
+
+/** For the eyes of whoever looks for the cause of a difference. */
+export async function writePng(path: string, { width, height, rgba }: Picture): Promise<void> {
+  const png = new PNG({ width, height });
+  rgba.copy(png.data);
+  await writeFile(path, PNG.sync.write(png));
+}
