@@ -1,3 +1,4 @@
+export * from './desktop-size.ts';
 export * from './dialogue.ts';
 export * from './encodings.ts';
 export * from './framebuffer-capture.ts';
