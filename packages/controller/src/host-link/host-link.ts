@@ -8,7 +8,8 @@ import type {
   Secret,
   VmId,
 } from '@hearth/contract';
-import type { Duplex, Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
+import type { DirectSocket } from './direct-socket.ts';
 
 export interface CallOptions {
   signal: AbortSignal;
@@ -36,7 +37,7 @@ export interface ByteAnswer {
 
 /** The bytes of a VM's VNC server, from its first on, and the password that it will ask for. */
 export interface HostDesktop {
-  socket: Duplex;
+  socket: DirectSocket;
   password: Secret;
 }
 

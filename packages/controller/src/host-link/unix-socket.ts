@@ -16,6 +16,7 @@ import type { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
 import { z } from 'zod';
 import type { CallOptions, HostLink } from './host-link.ts';
+import { openDesktop } from './open-desktop.ts';
 
 /** An answer that is no stream begins within this time, and has no longer gap. Deletion waits for the VMM's end. */
 const ANSWER_TIMEOUT_MS = 130_000;
@@ -59,7 +60,7 @@ export function connectHost(socketPath: string): HostLink {
       throw asLinkError(error, signal, socketPath);
     }
     if (answer.statusCode < 300) return answer;
-    throw await readProblem(answer, signal, socketPath);
+    throw await readProblem(answer.statusCode, answer.body, signal, socketPath);
   };
   const sendJson = async <T extends z.ZodType>(schema: T, request: Request): Promise<z.infer<T>> => {
     const answer = await send(request);
@@ -124,7 +125,11 @@ export function connectHost(socketPath: string): HostLink {
         body: answer.body,
       };
     },
-    openDesktop: () => Promise.reject(new HearthError('internal', 'not built yet')),
+    openDesktop: (id, options) =>
+      openDesktop(socketPath, id, options, {
+        ofTransport: (error, signal) => asLinkError(error, signal, socketPath),
+        ofRefusal: (status, body, signal) => readProblem(status, body, signal, socketPath),
+      }),
     close: () => pool.destroy(),
   };
 }
@@ -138,14 +143,15 @@ function asLinkError(error: unknown, signal: AbortSignal, socketPath: string): H
 }
 
 async function readProblem(
-  { statusCode, body }: Dispatcher.ResponseData,
+  status: number,
+  body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
   socketPath: string,
 ): Promise<HearthError> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    for await (const chunk of body) {
       size += chunk.length;
       if (size > MAX_PROBLEM_BYTES) break;
       chunks.push(chunk);
@@ -158,7 +164,7 @@ async function readProblem(
   if (problem.success) return fromProblem(problem.data);
   return new HearthError(
     'internal',
-    `the host daemon answered ${statusCode} without a problem: ${text.slice(0, 200)}`,
+    `the host daemon answered ${status} without a problem: ${text.slice(0, 200)}`,
   );
 }
 

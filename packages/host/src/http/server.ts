@@ -19,6 +19,7 @@ import fastify, {
   type FastifyRequest,
 } from 'fastify';
 import { readConsole, type ConsoleFiles } from '../console/console-capture.ts';
+import { addDesktopRoute } from '../desktop/desktop-route.ts';
 import type { AgentClient } from '../guest-link/agent-client.ts';
 import type { VmHost } from '../vms/vm-host.ts';
 import { answerProblems } from './problems.ts';
@@ -107,6 +108,15 @@ export function createHostServer({
       signal: ended.signal,
     });
     return reply.type('text/plain; charset=utf-8').send(Readable.from(text));
+  });
+
+  addDesktopRoute(app, {
+    idOf,
+    endpoint: (id) => vms.display(id),
+    onEnd: (id, listener) =>
+      vms.onChange((vm) => {
+        if (vm.id === id && vm.state !== 'ready') listener();
+      }),
   });
 
   const forward = (route: { method: 'GET' | 'POST' | 'PUT'; url: string }): void => {

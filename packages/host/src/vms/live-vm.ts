@@ -14,6 +14,7 @@ import {
   type Progress,
 } from '@hearth/contract';
 import { captureConsole, type ConsoleCapture } from '../console/console-capture.ts';
+import type { DisplayEndpoint } from '../desktop/dial-display.ts';
 import type { AgentEndpoint } from '../guest-link/agent-client.ts';
 import { openControlChannel, type ControlChannel } from '../guest-link/control-channel.ts';
 import type { VmRecord } from '../journal/vm-records.ts';
@@ -76,6 +77,14 @@ export class LiveVm {
     if (state !== 'ready' || address === null)
       throw new HearthError('vm_not_ready', `VM ${id} is ${state}`, { vmId: id });
     return { ip: address.ip, token: this.#token };
+  }
+
+  display(): DisplayEndpoint {
+    if (this.#record.desktop === null)
+      throw new HearthError('not_a_desktop', `VM ${this.#record.id} is a ${this.#record.kind} VM`, {
+        vmId: this.#record.id,
+      });
+    return { ip: this.endpoint().ip, password: this.#vncPassword };
   }
 
   /** Writes the record down without announcing a change. */

@@ -7,6 +7,7 @@ import {
   type Progress,
   type VmId,
 } from '@hearth/contract';
+import type { DisplayEndpoint } from '../desktop/dial-display.ts';
 import type { AgentEndpoint } from '../guest-link/agent-client.ts';
 import type { VmRecord } from '../journal/vm-records.ts';
 import { checkRoom } from './admission.ts';
@@ -76,6 +77,11 @@ export class VmHost {
   /** Where the agent of a ready VM is. Throws not_found, vm_not_ready. */
   endpoint(id: VmId): AgentEndpoint {
     return this.#live(id).endpoint();
+  }
+
+  /** Where the VNC server of a ready browser VM is. Throws not_found, not_a_desktop, vm_not_ready. */
+  display(id: VmId): DisplayEndpoint {
+    return this.#live(id).display();
   }
 
   /** Is a VM there from which more console can come? */

@@ -1,5 +1,6 @@
 import {
   asHearthError,
+  DESKTOP_PROTOCOL,
   encodeLine,
   execRequestSchema,
   execSignalSchema,
@@ -16,10 +17,11 @@ import {
   type HostVm,
   type VmId,
 } from '@hearth/contract';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http';
+import { Socket } from 'node:net';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { createDisplays, defaultDisplayScript, type FakeDisplays } from './displays.ts';
 import { createExecutions, type Executions } from './executions.ts';
 import { createMachines, defaultScript, type FakeHostScript, type Machines } from './machines.ts';
 
@@ -28,6 +30,7 @@ export interface FakeHost {
   readonly script: FakeHostScript;
   readonly machines: Machines;
   readonly executions: Executions;
+  readonly displays: FakeDisplays;
   /** `METHOD path requestId` of every call so far. */
   readonly calls: { method: string; path: string; requestId: string | undefined }[];
   readonly files: Map<string, Uint8Array>;
@@ -56,6 +59,7 @@ export async function startFakeHost(
     script: told,
     machines: createMachines(told),
     executions: createExecutions(),
+    displays: createDisplays({ ...defaultDisplayScript }),
     calls: [] as FakeHost['calls'],
     files: new Map<string, Uint8Array>(),
     events: new Set<ServerResponse>(),
@@ -69,6 +73,9 @@ export async function startFakeHost(
       answer(state, request, response).catch((error: unknown) => {
         sendProblem(response, asHearthError(error));
       });
+    });
+    next.on('upgrade', (request, socket, head) => {
+      if (socket instanceof Socket) upgrade(state, request, socket, head);
     });
     next.on('connection', (socket) => {
       sockets.add(socket);
@@ -109,7 +116,13 @@ type State = Omit<FakeHost, 'eventStreams' | 'cutEvents' | 'stop' | 'restart' | 
   events: Set<ServerResponse>;
 };
 
-async function answer(state: State, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** @param openDesktop where the caller asks for another protocol: makes the connection that of a display */
+async function answer(
+  state: State,
+  request: IncomingMessage,
+  response: ServerResponse,
+  openDesktop?: (id: VmId) => void,
+): Promise<void> {
   const { machines, script } = state;
   const url = new URL(request.url ?? '/', 'http://host');
   const method = request.method ?? 'GET';
@@ -137,7 +150,8 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   if (match === null) throw new HearthError('route_not_found', call);
   const id = parseWith(vmIdSchema, match[1], 'bad_request', 'VM id');
   const rest = match[2];
-  if (rest !== undefined) return answerInside(state, { id, rest, method, url, request, response });
+  if (rest !== undefined)
+    return answerInside(state, { id, rest, method, url, request, response, openDesktop });
   switch (method) {
     case 'GET': {
       sendJson(response, 200, find(state, id));
@@ -159,6 +173,23 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   }
 }
 
+/** Requests that ask for another protocol are answered like all others, unless it is a desktop that opens. */
+function upgrade(state: State, request: IncomingMessage, socket: Socket, head: Buffer): void {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.on('finish', () => socket.destroySoon());
+  socket.on('error', () => socket.destroy());
+  if (head.length > 0) socket.unshift(head);
+  const open = (id: VmId): void => {
+    response.detachSocket(socket);
+    state.displays.accept(id, socket);
+  };
+  answer(state, request, response, open).catch((error: unknown) => {
+    sendProblem(response, asHearthError(error));
+  });
+}
+
 interface Inside {
   id: VmId;
   /** Path behind the VM's id. */
@@ -167,6 +198,7 @@ interface Inside {
   url: URL;
   request: IncomingMessage;
   response: ServerResponse;
+  openDesktop: ((id: VmId) => void) | undefined;
 }
 
 async function answerInside(state: State, call: Inside): Promise<void> {
@@ -176,7 +208,17 @@ async function answerInside(state: State, call: Inside): Promise<void> {
     return;
   }
   const vm = find(state, id);
+  if (rest === 'desktop' && method === 'GET') {
+    if (call.openDesktop === undefined || request.headers.upgrade !== DESKTOP_PROTOCOL)
+      throw new HearthError('bad_request', `a desktop is opened with \`Upgrade: ${DESKTOP_PROTOCOL}\``);
+    if (vm.desktop === null) throw new HearthError('not_a_desktop', `${id} is a ${vm.kind} VM`, { vmId: id });
+  }
   if (vm.state !== 'ready') throw new HearthError('vm_not_ready', `${id} is ${vm.state}`, { vmId: id });
+  if (rest === 'desktop' && method === 'GET') {
+    if (state.displays.script.refuse !== null) throw state.displays.script.refuse;
+    call.openDesktop?.(id);
+    return;
+  }
   const query = Object.fromEntries(url.searchParams);
   if (rest === 'exec' && method === 'POST') {
     const body = parseWith(execRequestSchema, await readJson(request), 'bad_request', 'body');

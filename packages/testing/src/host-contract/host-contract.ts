@@ -54,6 +54,7 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
       cpus: 1,
       memMiB: 2048,
       diskMiB: 1024,
+      desktop: null,
       requestedAtMs: Date.now(),
       requestId: 'request-1',
     };

@@ -1,0 +1,65 @@
+import type { Socket } from 'node:net';
+import type { DisplayConnection } from './dial-display.ts';
+
+/** How long the caller has to take what is left of a display that closed. */
+const FLUSH_TIMEOUT_MS = 5000;
+
+/**
+ * Passes bytes both ways until either side or the signal ends it; resolves when both are closed. What a side does not take
+ * stops the reading from the other: beside the sockets' own buffers, one read is held and no more.
+ */
+export async function relay(caller: Socket, display: DisplayConnection, signal: AbortSignal): Promise<void> {
+  const { socket: guest } = display;
+  const closed = Promise.all([closing(caller), closing(guest)]);
+  const destroy = (): void => {
+    caller.destroy();
+    guest.destroy();
+  };
+  const flushed = (): void => {
+    guest.destroy();
+    // What was written goes out before the end does; a caller that takes nothing is not waited for.
+    const timer = setTimeout(destroy, FLUSH_TIMEOUT_MS);
+    caller.once('close', () => clearTimeout(timer));
+    caller.destroySoon();
+  };
+  let sent = 0;
+  let taken = 0;
+  let waiting = false;
+  const onTaken = (): void => {
+    taken += 1;
+    if (!waiting || taken < sent) return;
+    waiting = false;
+    guest.resume();
+  };
+
+  caller.on('data', (chunk: Buffer) => {
+    if (guest.write(chunk)) return;
+    caller.pause();
+    guest.once('drain', () => caller.resume());
+  });
+  caller.once('end', () => guest.end());
+  caller.once('close', () => guest.destroy());
+  guest.once('end', flushed).once('close', flushed);
+  // What broke a connection closes it, and that is what ends the relay.
+  caller.on('error', destroy);
+  guest.on('error', destroy);
+  signal.addEventListener('abort', destroy, { once: true });
+  if (signal.aborted) destroy();
+  else
+    display.read((chunk) => {
+      sent += 1;
+      caller.write(chunk, onTaken);
+      // Where the kernel took all of it, the buffer is free for the next read.
+      waiting = caller.writableLength > 0;
+      return !waiting;
+    });
+  await closed;
+  signal.removeEventListener('abort', destroy);
+}
+
+async function closing(socket: Socket): Promise<void> {
+  if (socket.closed) return;
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  socket.once('close', () => resolve(undefined));
+  await promise;
+}
