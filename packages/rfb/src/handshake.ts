@@ -1,4 +1,4 @@
-import { RfbError, type RfbDialogue } from './dialogue.ts';
+import { RfbError, RfbRefusal, type RfbDialogue } from './dialogue.ts';
 import { checkScreenSize, MAX_TEXT_BYTES } from './limits.ts';
 import { PIXEL_FORMAT_BYTES, pixelFormatBytes, readPixelFormat, type PixelFormat } from './pixel-format.ts';
 import { answerChallenge } from './vnc-auth.ts';
@@ -12,6 +12,7 @@ export interface ServerInit {
 }
 
 const VERSION = 'RFB 003.008\n';
+const FIRST_VERSION = 'RFB 003.003\n';
 const SECURITY_NONE = 1;
 const SECURITY_VNC_AUTH = 2;
 const CHALLENGE_BYTES = 16;
@@ -23,11 +24,12 @@ const CHALLENGE_BYTES = 16;
 export function* joinServer(password: string | null): RfbDialogue<ServerInit> {
   const banner = (yield { read: VERSION.length }).toString('latin1');
   if (!/^RFB 003\.\d{3}\n$/.test(banner)) throw new RfbError(`no RFB server: ${JSON.stringify(banner)}`);
+  if (banner === FIRST_VERSION) yield* firstRefusal();
   if (banner < VERSION) throw new RfbError(`RFB version ${banner.slice(4, 11)} is too old`);
   yield { send: Buffer.from(VERSION) };
 
   const offered = (yield { read: 1 }).readUInt8();
-  if (offered === 0) throw new RfbError(`refused: ${yield* reason()}`);
+  if (offered === 0) throw new RfbRefusal(`refused: ${yield* reason()}`);
   const types = yield { read: offered };
   if (password === null) {
     if (!types.includes(SECURITY_NONE)) throw new RfbError('asks for a password');
@@ -39,7 +41,7 @@ export function* joinServer(password: string | null): RfbDialogue<ServerInit> {
   }
   if ((yield { read: 4 }).readUInt32BE() !== 0) {
     const text = yield* reason();
-    throw new RfbError(password === null ? `refused: ${text}` : `wrong password: ${text}`);
+    throw new RfbRefusal(password === null ? `refused: ${text}` : `wrong password: ${text}`);
   }
 
   // ClientInit, shared: whoever watches already is not thrown out.
@@ -69,6 +71,12 @@ export function* welcomeViewer(init: ServerInit): RfbDialogue<void> {
   // ClientInit: whether others may stay is not this viewer's to say.
   yield { read: 1 };
   yield { send: serverInitBytes(init) };
+}
+
+/** TigerVNC refuses in the words of the first version, whatever it speaks else, an address from which too many wrong passwords came. */
+function* firstRefusal(): RfbDialogue<void> {
+  yield { send: Buffer.from(FIRST_VERSION) };
+  if ((yield { read: 4 }).readUInt32BE() === 0) throw new RfbRefusal(`refused: ${yield* reason()}`);
 }
 
 function serverInitBytes({ width, height, pixelFormat, name }: ServerInit): Buffer {
