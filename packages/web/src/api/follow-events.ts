@@ -26,15 +26,16 @@ export interface Following<T extends z.ZodType> {
 /** Follows server-sent events for as long as the signal lasts; connects again by itself. Never rejects. */
 export async function followEvents<T extends z.ZodType>(following: Following<T>): Promise<void> {
   const { signal, onRefused } = following;
+  const over = (): boolean => signal.aborted;
   let failures = 0;
-  while (!signal.aborted) {
+  while (!over()) {
     await untilVisible(signal);
     try {
       const ending = await readOnce(following, () => (failures = 0));
       if (ending === 'complete') return;
       if (ending === 'hidden') continue;
     } catch (error) {
-      if (signal.aborted) return;
+      if (over()) return;
       const known = asHearthError(error, 'controller_unreachable');
       if (known.code === 'controller_unreachable') setReachable(false);
       else if (!errorTable[known.code].retryable) {
@@ -56,12 +57,12 @@ async function readOnce<T extends z.ZodType>(
   const dead = new HearthError('controller_unreachable', 'the stream fell silent');
   let silence = setTimeout(() => attempt.abort(dead), SILENCE_MS);
   let hiding: ReturnType<typeof setTimeout> | undefined;
-  let hidden = false;
+  const seen = { hidden: false, complete: false };
   const watch = (): void => {
     clearTimeout(hiding);
     if (document.visibilityState === 'visible') return;
     hiding = setTimeout(() => {
-      hidden = true;
+      seen.hidden = true;
       attempt.abort();
     }, HIDDEN_MS);
   };
@@ -70,20 +71,19 @@ async function readOnce<T extends z.ZodType>(
     const { body } = await send('GET', path, { signal: own, headers: { accept: 'text/event-stream' } });
     if (body === null) throw new HearthError('internal', 'the stream has no body');
     onOpen?.();
-    let complete = false;
     const take = makeEventParser(({ data }) => {
       onAlive();
-      if (onEvent(parseWith(schema, parseJson(data), 'internal', 'event')) === true) complete = true;
+      if (onEvent(parseWith(schema, parseJson(data), 'internal', 'event')) === true) seen.complete = true;
     });
     for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
       clearTimeout(silence);
       silence = setTimeout(() => attempt.abort(dead), SILENCE_MS);
       take(chunk);
-      if (complete) return 'complete';
+      if (seen.complete) return 'complete';
     }
     return 'broken';
   } catch (error) {
-    if (hidden) return 'hidden';
+    if (seen.hidden) return 'hidden';
     throw attempt.signal.aborted ? dead : error;
   } finally {
     clearTimeout(silence);

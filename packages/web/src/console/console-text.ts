@@ -13,7 +13,7 @@ export const MAX_LINE_LENGTH = 4096;
 
 export const emptyConsole: ConsoleText = { lines: [], open: '', dropped: 0 };
 
-// eslint-disable-next-line no-control-regex -- terminals are told colours and cursor moves by control characters
+/** Terminals are told colours and cursor moves by control characters. */
 const CONTROLS =
   /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[()][A-Z0-9]|\u001b[=>78c]|[\u0000-\u0008\u000b-\u001f\u007f]/g;
 

@@ -5,8 +5,8 @@ import { keys, keysymOf } from './keysyms.ts';
  * text field, several characters at once and with corrections of what stands there already.
  */
 export function typedKeysyms(before: string, after: string): number[] {
-  const old = [...before];
-  const now = [...after];
+  const old = Array.from(before);
+  const now = Array.from(after);
   let same = 0;
   while (same < old.length && same < now.length && old[same] === now[same]) same += 1;
   return [

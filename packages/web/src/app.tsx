@@ -1,0 +1,57 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { lazy, Suspense, useEffect, type ReactElement } from 'react';
+import { BrowserRouter, Route, Routes, useLocation, useNavigate } from 'react-router';
+import { Broken } from './pages/broken.tsx';
+import { NotFoundPage } from './pages/not-found-page.tsx';
+import { SigninPage } from './pages/signin-page.tsx';
+import { VmPage } from './pages/vm-page.tsx';
+import { VmsPage } from './pages/vms-page.tsx';
+import { signinPath } from './session/next-path.ts';
+import { onSessionLost } from './session/session-lost.ts';
+
+/** noVNC is loaded only where a desktop is shown. */
+const DesktopPage = lazy(async () => ({ default: (await import('./pages/desktop-page.tsx')).DesktopPage }));
+
+const queries = new QueryClient({
+  defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } },
+});
+
+export function App(): ReactElement {
+  return (
+    <Broken>
+      <QueryClientProvider client={queries}>
+        <BrowserRouter>
+          <Session />
+          <Suspense fallback={<p className="narrow muted">Loading…</p>}>
+            <Routes>
+              <Route path="/signin" element={<SigninPage />} />
+              <Route path="/" element={<VmsPage />} />
+              <Route path="/vms/:id" element={<VmPage />} />
+              <Route path="/vms/:id/console" element={<VmPage />} />
+              <Route path="/vms/:id/desktop" element={<DesktopPage />} />
+              <Route path="/api/vms/:id/desktop" element={<DesktopPage />} />
+              <Route path="/api/auth/session/:id/novnc" element={<DesktopPage />} />
+              <Route path="*" element={<NotFoundPage />} />
+            </Routes>
+          </Suspense>
+        </BrowserRouter>
+      </QueryClientProvider>
+    </Broken>
+  );
+}
+
+/** Whoever is no longer signed in comes back here after signing in again. */
+function Session(): null {
+  const { pathname, search } = useLocation();
+  const navigate = useNavigate();
+  useEffect(
+    () =>
+      onSessionLost(() => {
+        if (pathname === '/signin') return;
+        queries.removeQueries({ queryKey: ['me'] });
+        void navigate(signinPath(pathname + search), { replace: true });
+      }),
+    [pathname, search, navigate],
+  );
+  return null;
+}

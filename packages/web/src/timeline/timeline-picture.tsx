@@ -1,0 +1,106 @@
+import type { Vm } from '@hearth/contract';
+import { useRef, type ReactElement } from 'react';
+import { useTicking } from '../design/use-ticking.ts';
+import { formatSpan } from '../vms/age.ts';
+import { isBooting } from '../vms/state-words.ts';
+import { layOut, type Bar } from './layout.ts';
+import { phaseInWords, phaseLabel } from './phase-words.ts';
+import './timeline.css';
+
+const STEP_MS = 100;
+/** Of the drawing, in its own units. */
+const WIDTH = 640;
+const LABEL_WIDTH = 78;
+const VALUE_WIDTH = 84;
+const ROW = 26;
+const BAR = 14;
+const AXIS = 24;
+const ROWS = 9;
+
+/** The phases of a boot as bars on a time axis, growing while it boots; a table says the same in words. */
+export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
+  const live = isBooting(vm);
+  const nowMs = useTicking(STEP_MS, live);
+  const elapsedMs = useRef(0);
+  if (live) elapsedMs.current = Math.max(elapsedMs.current, nowMs - Date.parse(vm.timeline.startedAt));
+  const { bars, axisMs, ticksMs, totalMs } = layOut(vm.timeline.phases, vm.state, elapsedMs.current);
+  const span = WIDTH - LABEL_WIDTH - VALUE_WIDTH;
+  const x = (ms: number): number => LABEL_WIDTH + (ms / axisMs) * span;
+  const height = ROWS * ROW + AXIS;
+  const current = bars.at(-1);
+  return (
+    <figure className="timeline">
+      <figcaption className="row">
+        <span role="status">{inWords(vm, current)}</span>
+        <span className="push muted">{totalMs === 0 ? '' : formatSpan(totalMs)}</span>
+      </figcaption>
+      <svg viewBox={`0 0 ${WIDTH} ${height}`} aria-hidden="true">
+        {ticksMs.map((ms) => (
+          <g key={ms}>
+            <line className="grid" x1={x(ms)} x2={x(ms)} y1={0} y2={ROWS * ROW} />
+            <text className="tick" x={x(ms)} y={height - 6} textAnchor="middle">
+              {tickLabel(ms)}
+            </text>
+          </g>
+        ))}
+        {bars.map(({ phase, fromMs, toMs, state }, index) => {
+          const width = Math.max(3, x(toMs) - x(fromMs));
+          const y = index * ROW;
+          return (
+            <g key={phase}>
+              <text className="label" x={LABEL_WIDTH - 10} y={y + 17} textAnchor="end">
+                {phaseLabel(phase)}
+              </text>
+              <rect
+                className={`bar ${state}`}
+                x={x(fromMs)}
+                y={y + (ROW - BAR) / 2}
+                width={width}
+                height={BAR}
+                rx="4"
+              />
+              <text className="value" x={Math.min(x(fromMs) + width + 7, WIDTH - VALUE_WIDTH + 7)} y={y + 17}>
+                {state === 'broken' ? 'not reached' : formatSpan(toMs - fromMs)}
+              </text>
+            </g>
+          );
+        })}
+      </svg>
+      <table className="hidden-text">
+        <caption>Phases of the boot</caption>
+        <thead>
+          <tr>
+            <th>Phase</th>
+            <th>Took</th>
+            <th>Reached after</th>
+          </tr>
+        </thead>
+        <tbody>
+          {bars.map(({ phase, fromMs, toMs, state }) => (
+            <tr key={phase}>
+              <th scope="row">{phaseLabel(phase)}</th>
+              <td>
+                {state === 'done'
+                  ? formatSpan(toMs - fromMs)
+                  : state === 'running'
+                    ? 'under way'
+                    : 'not reached'}
+              </td>
+              <td>{state === 'done' ? formatSpan(toMs) : ''}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </figure>
+  );
+}
+
+function inWords(vm: Vm, last: Bar | undefined): string {
+  if (last === undefined) return 'It has not begun to start';
+  if (last.state === 'running') return `${phaseInWords(last.phase, vm.kind)}…`;
+  if (last.state === 'broken') return `It failed at: ${phaseInWords(last.phase, vm.kind)}`;
+  return last.phase === 'ready' ? 'It became ready' : `It got as far as: ${phaseLabel(last.phase)}`;
+}
+
+const tickLabel = (ms: number): string =>
+  ms === 0 ? '0' : ms < 1000 ? `${Math.round(ms)} ms` : `${Number((ms / 1000).toFixed(1))} s`;

@@ -1,0 +1,47 @@
+import { asHearthError, vmSchema, type HearthError, type Vm, type VmKind } from '@hearth/contract';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useRef } from 'react';
+import { call } from '../api/request.ts';
+import { emptyVmList, withVm, type VmList } from './vm-list.ts';
+
+export interface CreatingVm {
+  create: (kind: VmKind) => void;
+  /** The kind that is being created. */
+  busyWith: VmKind | null;
+  error: HearthError | null;
+}
+
+/** A key for one wish. (`randomUUID` is only there in secure contexts.) */
+const newKey = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
+    '',
+  );
+
+/** Creates VMs; where an answer got lost, the same wish asked again makes no second one. */
+export function useCreateVm(onCreated?: (vm: Vm) => void): CreatingVm {
+  const queries = useQueryClient();
+  const wish = useRef<{ kind: VmKind; key: string } | null>(null);
+  const creating = useMutation({
+    mutationFn: (kind: VmKind) => {
+      if (wish.current?.kind !== kind) wish.current = { kind, key: newKey() };
+      return call('POST', vmSchema, '/api/vms', {
+        body: { kind },
+        headers: { 'idempotency-key': wish.current.key },
+      });
+    },
+    onSuccess: (vm) => {
+      wish.current = null;
+      queries.setQueryData<VmList>(['vms'], (list = emptyVmList) => ({ ...list, vms: withVm(list.vms, vm) }));
+      onCreated?.(vm);
+    },
+    onError: (error) => {
+      // Only of a call without an answer it is not known whether it made a VM.
+      if (asHearthError(error).code !== 'controller_unreachable') wish.current = null;
+    },
+  });
+  return {
+    create: (kind) => creating.mutate(kind),
+    busyWith: creating.isPending ? creating.variables : null,
+    error: creating.error === null ? null : asHearthError(creating.error),
+  };
+}
