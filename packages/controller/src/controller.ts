@@ -1,6 +1,9 @@
 import type { Config, Log } from '@hearth/contract';
 import type { FastifyBaseLogger } from 'fastify';
 import type { World } from './clock.ts';
+import { createDesktops, type Desktops } from './desktops/desktops.ts';
+import { createScreenshots } from './desktops/screenshots.ts';
+import { createTicketMemory, createTickets } from './desktops/tickets.ts';
 import { createHealth } from './health.ts';
 import type { HostLink } from './host-link/host-link.ts';
 import { buildApp } from './http/app.ts';
@@ -16,6 +19,7 @@ import { createVmService, type VmService } from './vms/vm-service.ts';
 import { createExpire, type Expire } from './workers/expire.ts';
 import { followHost } from './workers/follow-host.ts';
 import { createReconcile, type Reconcile } from './workers/reconcile.ts';
+import type { WebApp } from './web-app.ts';
 
 export interface ControllerDeps {
   config: Config;
@@ -24,6 +28,8 @@ export interface ControllerDeps {
   host: HostLink;
   world: World;
   logger: FastifyBaseLogger;
+  /** null: the web application was not built. */
+  web: WebApp | null;
 }
 
 export interface Controller {
@@ -31,6 +37,7 @@ export interface Controller {
   access: AccessService;
   vms: VmService;
   changes: VmChanges;
+  desktops: Desktops;
   reconcile: Reconcile;
   expire: Expire;
   /** Starts to follow the host and to work; after listening, so that a second controller does nothing. */
@@ -41,7 +48,7 @@ export interface Controller {
 
 /** Puts the controller together; all it needs comes in by arguments. */
 export async function buildController(deps: ControllerDeps): Promise<Controller> {
-  const { config, version, db, host, world, logger } = deps;
+  const { config, version, db, host, world, logger, web } = deps;
   const stop = new AbortController();
   const signal = stop.signal;
   const log: Log = (message, fields = {}) => {
@@ -55,12 +62,15 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const handOver = createHandOver({ book, host, world, log, signal });
   const vms = createVmService({ book, users, host, handOver, config, world });
   const access = createAccessService(users, world);
+  const tickets = createTickets(createTicketMemory(), world);
+  const desktops = createDesktops({ vms, changes, host, tickets, config, world, log, signal });
+  const screenshots = createScreenshots({ host, log, signal });
   const health = createHealth({ pingDatabase: () => pingDatabase(db), host, world, version, signal });
   const reconcile = createReconcile({ book, host, handOver, world, log, signal });
   const { retentionDays } = config.controller;
   const expire = createExpire({ vms: vmStore, users, retentionDays, world, log, signal });
   const { app, drain } = await buildApp(
-    { config, version, vms, access, host, health, world, stopping: signal },
+    { config, version, vms, access, host, desktops, screenshots, web, health, world, stopping: signal },
     logger,
   );
   let following: Promise<void> = Promise.resolve();
@@ -70,6 +80,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     access,
     vms,
     changes,
+    desktops,
     reconcile,
     expire,
     startWorkers: () => {

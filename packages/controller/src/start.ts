@@ -15,7 +15,10 @@ import { connectHost } from './host-link/unix-socket.ts';
 import { becomeUser, findAccount, isRoot, makeOwnFolder } from './privileges.ts';
 import { rehearse } from './rehearsal.ts';
 import { openDatabase } from './store/database.ts';
+import { readWebApp } from './web-app.ts';
 
+/** What the build of packages/web makes. */
+const WEB_FOLDER = join(import.meta.dirname, '../../web/dist');
 /** Stopping takes no longer, whatever hangs. */
 const STOP_TIMEOUT_MS = 4500;
 
@@ -35,10 +38,11 @@ export async function start(args: readonly string[]): Promise<void> {
   const folder = join(config.stateDir, 'controller');
 
   const token = adminTokenFile === undefined ? null : await adminToken(adminTokenFile, randomBytes);
+  const web = await readWebApp(WEB_FOLDER);
   if (isRoot()) {
     const account = await findAccount(config.controller.user);
     await makeOwnFolder(folder, account);
-    await rehearse(config);
+    await rehearse(config, web);
     // The cache can't be written afterwards.
     flushCompileCache();
     becomeUser(account);
@@ -49,7 +53,7 @@ export async function start(args: readonly string[]): Promise<void> {
   const db = await openDatabase(join(folder, 'hearth.db'));
   const host = connectHost(join(config.runDir, 'host.sock'));
   const version = packageJson.version;
-  const controller = await buildController({ config, version, db, host, world, logger });
+  const controller = await buildController({ config, version, db, host, world, logger, web });
   await controller.access.ensureAdmin(token);
   const url = await listen(controller, config);
   stopOnSignal(controller, logger);

@@ -5,6 +5,7 @@ import type { World } from './clock.ts';
 import { buildController, type Controller } from './controller.ts';
 import { connectHost } from './host-link/unix-socket.ts';
 import { openDatabase, type Database } from './store/database.ts';
+import type { WebApp } from './web-app.ts';
 
 export interface TestController extends AsyncDisposable {
   controller: Controller;
@@ -29,6 +30,7 @@ export async function startTestController(
   socketPath: string,
   config: ConfigInput = {},
   world: Partial<World> = {},
+  web: WebApp | null = null,
 ): Promise<TestController> {
   const logged: string[] = [];
   const db = await openDatabase(':memory:');
@@ -39,6 +41,7 @@ export async function startTestController(
     db,
     host,
     world: { now: () => new Date(), randomBytes, ...world },
+    web,
     logger: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),
   });
   const url = await controller.app.listen({ host: '127.0.0.1', port: 0 });

@@ -115,37 +115,55 @@ describe('sign-in of a browser', () => {
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:4000\/signin\?code=/);
     return new URL(url).searchParams.get('code') ?? '';
   };
-  const spend = (code: string, origin: string | null = api.url): Promise<Response> =>
-    api.call(null, 'POST', '/signin', {
-      body: `code=${code}`,
-      headers: {
-        'content-type': 'application/x-www-form-urlencoded',
-        ...(origin === null ? {} : { origin }),
-      },
-    });
+  const signIn = (body: unknown, headers: Record<string, string> = { origin: api.url }): Promise<Response> =>
+    api.call(null, 'POST', '/api/session', { body, headers });
+  const spend = (code: string): Promise<Response> => signIn({ code });
   const cookieOf = (answer: Response): string => (answer.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+  const me = (cookie: string): Promise<Response> => api.call(null, 'GET', '/api/me', { headers: { cookie } });
 
-  it('is by a page with a button, once', async () => {
+  it('is by the code of a link, once', async () => {
     const code = await link();
-    for (let previews = 0; previews < 3; previews += 1) {
-      const preview = await api.call(null, 'GET', `/signin?code=${code}`);
-      expect(preview.status).toBe(200);
-      expect(await preview.text()).toContain(`value="${code}"`);
-      expect(preview.headers.get('content-security-policy')).toMatch(
-        /default-src 'none'.*form-action 'self'/,
-      );
-    }
     const answer = await spend(code);
-    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/api/docs']);
+    expect(answer.status).toBe(200);
+    expect(meSchema.parse(await answer.json())).toMatchObject({ name: 'root', role: 'admin' });
     expect(answer.headers.get('set-cookie')).toMatch(
       /^hearth_session=[^;]+; Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/,
     );
-    const me = await api.call(null, 'GET', '/api/me', { headers: { cookie: cookieOf(answer) } });
-    expect(meSchema.parse(await me.json())).toMatchObject({ name: 'root', role: 'admin' });
+    expect(meSchema.parse(await (await me(cookieOf(answer))).json())).toMatchObject({ name: 'root' });
     const again = await spend(code);
-    expect(again.status).toBe(401);
-    expect(await again.text()).toContain('This link is spent');
+    expect(again.headers.get('set-cookie')).toBeNull();
+    expect(await refused(again)).toMatchObject({
+      status: 401,
+      code: 'unauthenticated',
+      hint: '`hearth link` prints a new one.',
+    });
     expect(api.logged.join('')).not.toContain(code);
+  });
+
+  it('is by a token', async () => {
+    const answer = await signIn({ token: ana });
+    expect(meSchema.parse(await answer.json())).toMatchObject({ name: 'ana', role: 'user' });
+    expect(meSchema.parse(await (await me(cookieOf(answer))).json())).toMatchObject({ name: 'ana' });
+    expect(await refused(await signIn({ token: 'hth_wrong' }))).toMatchObject({ code: 'unauthenticated' });
+    expect(api.logged.join('')).not.toContain(ana);
+  });
+
+  it('ends when it is told to, also twice, and only by our own pages', async () => {
+    const cookie = cookieOf(await spend(await link()));
+    const end = (headers: Record<string, string>): Promise<Response> =>
+      api.call(null, 'DELETE', '/api/session', { headers });
+    expect(await refused(await end({ cookie, origin: 'http://evil.example' }))).toMatchObject({
+      code: 'forbidden',
+    });
+    expect((await me(cookie)).status).toBe(200);
+    for (let times = 0; times < 2; times += 1) {
+      const answer = await end({ cookie, origin: api.url });
+      expect(answer.status).toBe(204);
+      expect(answer.headers.get('set-cookie')).toMatch(/^hearth_session=; .*Expires=Thu, 01 Jan 1970/);
+    }
+    expect((await me(cookie)).status).toBe(401);
+    expect(await api.db.selectFrom('sessions').selectAll().execute()).toEqual([]);
+    expect((await end({})).status).toBe(204);
   });
 
   it('ends by time: the link’s and the session’s', async () => {
@@ -174,13 +192,21 @@ describe('sign-in of a browser', () => {
   });
 
   it('is not started by another site', async () => {
-    expect(await refused(await spend(await link(), 'http://evil.example'))).toMatchObject({
-      code: 'forbidden',
-    });
+    const answer = await signIn({ code: await link() }, { origin: 'http://evil.example' });
+    expect(await refused(answer)).toMatchObject({ code: 'forbidden' });
+    // A program names no origin.
+    expect((await signIn({ code: await link() }, {})).status).toBe(200);
   });
 
-  it.each(['', 'x', '"><script>alert(1)</script>'])('refuses the code %j', async (code) => {
-    const answer = await api.call(null, 'GET', `/signin?code=${encodeURIComponent(code)}`);
-    expect(await refused(answer)).toMatchObject({ status: 400, issues: ['code'] });
+  it.each([
+    {},
+    { code: '' },
+    { code: 'x' },
+    { code: '"><script>' },
+    { token: '' },
+    { token: 1 },
+    { pin: 'x' },
+  ])('refuses %j', async (body) => {
+    expect(await refused(await signIn(body))).toMatchObject({ status: 400, code: 'bad_request' });
   });
 });

@@ -1,7 +1,7 @@
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
-import { HearthError, makeId, requestIdSchema } from '@hearth/contract';
+import { desktopLimits, HearthError, makeId, requestIdSchema } from '@hearth/contract';
 import { fastify, LogController, type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { guardAccess } from './access.ts';
@@ -13,13 +13,19 @@ import { answerUnknownRoutes } from './not-found.ts';
 import { sendProblem } from './problems.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { fileRoutes } from './routes/files.ts';
-import { signinRoutes } from './routes/signin.ts';
+import { desktopRoutes } from './routes/desktop.ts';
+import { desktopEventRoute } from './routes/desktop-events.ts';
+import { desktopRfbRoute } from './routes/desktop-rfb.ts';
+import { downloadRoutes } from './routes/downloads.ts';
 import { faviconRoute } from './routes/favicon.ts';
+import { lostPage, pageRoutes } from './routes/pages.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { systemRoutes } from './routes/system.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { vmRoutes } from './routes/vms.ts';
 import { vmStreamRoutes } from './routes/vm-streams.ts';
 import type { Services } from './services.ts';
+import { acceptWebSockets } from './web-sockets.ts';
 
 const JSON_LIMIT_BYTES = 1024 * 1024;
 
@@ -41,6 +47,8 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     requestIdHeader: false,
+    // A file's name of 255 bytes, escaped.
+    routerOptions: { maxParamLength: 3 * desktopLimits.fileNameBytes },
     genReqId: ({ headers }) => {
       const given = requestIdSchema.safeParse(headers['x-request-id']);
       return given.success ? given.data : makeId('req', world.randomBytes);
@@ -57,7 +65,7 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
 
   logRequests(app);
   const drain = drainOnStop(app, services.stopping);
-  const setUnknownHandler = answerUnknownRoutes(app);
+  const setUnknownHandler = answerUnknownRoutes(app, lostPage(services));
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -81,16 +89,22 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
       new HearthError('rate_limited', `more than ${max} requests; the allowance is new in ${after}`),
   });
   setUnknownHandler();
+  await acceptWebSockets(app);
   await describeApi(app, version);
 
   systemRoutes(app, services);
   faviconRoute(app);
   tokenRoutes(app, services);
-  signinRoutes(app, services, { cookieName, secure });
+  sessionRoutes(app, services, { cookieName, secure });
   vmRoutes(app, services);
   vmStreamRoutes(app, services);
   commandRoutes(app, services);
   fileRoutes(app, services);
+  desktopRoutes(app, services);
+  desktopEventRoute(app, services);
+  desktopRfbRoute(app, services);
+  downloadRoutes(app, services);
+  pageRoutes(app, services);
   await serveDocs(app);
   return { app, drain };
 }
@@ -105,7 +119,7 @@ function logRequests(app: App): void {
       const fields = {
         method: request.method,
         path: request.url.split('?')[0],
-        status: reply.statusCode,
+        status: reply.sent && request.ws ? 101 : reply.statusCode,
         userId: request.identity?.userId,
         durationMs: Math.round(reply.elapsedTime),
       };

@@ -1,7 +1,14 @@
 import {
+  controlActionSchema,
   createdTokenSchema,
+  createSessionSchema,
+  createTicketSchema,
   createTokenSchema,
   createVmSchema,
+  desktopEventSchema,
+  desktopStateSchema,
+  downloadListSchema,
+  downloadSchema,
   errorTable,
   execEventSchema,
   execRequestSchema,
@@ -10,9 +17,11 @@ import {
   meSchema,
   problemSchema,
   signinLinkSchema,
+  ticketSchema,
   timelineSchema,
   tokenSchema,
   vmEventSchema,
+  vmListEventSchema,
   vmSchema,
   type ErrorCode,
 } from '@hearth/contract';
@@ -38,7 +47,16 @@ registry
   .add(healthSchema, { id: 'Health' })
   .add(meSchema, { id: 'Me' })
   .add(execRequestSchema, { id: 'ExecRequest' })
-  .add(execEventSchema, { id: 'ExecEvent' });
+  .add(execEventSchema, { id: 'ExecEvent' })
+  .add(vmListEventSchema, { id: 'VmListEvent' })
+  .add(createSessionSchema, { id: 'CreateSession' })
+  .add(createTicketSchema, { id: 'CreateTicket' })
+  .add(ticketSchema, { id: 'Ticket' })
+  .add(controlActionSchema, { id: 'ControlAction' })
+  .add(desktopStateSchema, { id: 'DesktopState' })
+  .add(desktopEventSchema, { id: 'DesktopEvent' })
+  .add(downloadSchema, { id: 'Download' })
+  .add(downloadListSchema, { id: 'DownloadList' });
 
 /** The OpenAPI document, made from the routes' schemas when it is first asked for. */
 export async function describeApi(app: App, version: string): Promise<void> {
@@ -54,6 +72,7 @@ export async function describeApi(app: App, version: string): Promise<void> {
       },
       tags: [
         { name: 'vms', description: 'Virtual machines' },
+        { name: 'desktop', description: 'The desktop of a browser VM' },
         { name: 'commands', description: 'Commands and files in a VM' },
         { name: 'access', description: 'Tokens and sign-in' },
         { name: 'system', description: 'The house itself' },

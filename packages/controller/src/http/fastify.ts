@@ -17,7 +17,9 @@ declare module 'fastify' {
     /** Who may call; any user where left out, so that a forgotten line locks and doesn't open. */
     access?: 'public' | 'user' | 'admin';
     /** Which allowance of requests a call counts against. */
-    budget?: 'calls' | 'streams' | 'health';
+    budget?: 'calls' | 'streams' | 'pages' | 'health';
+    /** Takes WebSockets. */
+    webSocket?: true;
   }
   interface FastifyRequest {
     /** Set before the route runs, where the route isn't public. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestController, type TestController } from '../test-controller.ts';
+import { makeTestWebApp } from '../test-web-app.ts';
 
 let folder: string;
 let host: FakeHost;
@@ -14,7 +15,8 @@ let token: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hearth-fuzz-'));
   host = await startFakeHost(join(folder, 'host.sock'));
-  api = await startTestController(host.socketPath, { controller: { rateLimit: { max: 100_000 } } });
+  const config = { controller: { rateLimit: { max: 100_000 } } };
+  api = await startTestController(host.socketPath, config, {}, makeTestWebApp());
   token = await api.token('ana');
 });
 afterAll(async () => {
@@ -31,6 +33,13 @@ const words = fc.constantFrom(
   'files',
   'console',
   'events',
+  'session',
+  'desktop',
+  'ticket',
+  'control',
+  'rfb',
+  'screenshot.png',
+  'downloads',
   'vm-000000000000',
   '..',
   '%2e%2e',
@@ -52,6 +61,10 @@ const body = fc.oneof(
         command: fc.anything(),
         role: fc.anything(),
         user: fc.anything(),
+        code: fc.anything(),
+        mode: fc.anything(),
+        viewerId: fc.anything(),
+        action: fc.anything(),
       },
       { requiredKeys: [] },
     )

@@ -2,8 +2,14 @@ import { HearthError } from '@hearth/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from './fastify.ts';
 
-/** Tells an address that doesn't exist from one that doesn't take the method. Call before the routes are added, the returned function after the limits are. */
-export function answerUnknownRoutes(app: App): () => void {
+/**
+ * Tells an address that doesn't exist from one that doesn't take the method; `lost` may answer the former otherwise.
+ * Call before the routes are added, the returned function after the limits are.
+ */
+export function answerUnknownRoutes(
+  app: App,
+  lost: (request: FastifyRequest, reply: FastifyReply) => FastifyReply | null,
+): () => void {
   const known = new Map<string, { pattern: RegExp; methods: Set<string> }>();
   app.addHook('onRoute', ({ url, method }) => {
     const pattern = new RegExp(`^${url.replace(/:[^/]+/g, '[^/]+').replace(/\/$/, '/?')}$`);
@@ -19,7 +25,11 @@ export function answerUnknownRoutes(app: App): () => void {
         const methods = [...known.values()]
           .filter(({ pattern }) => pattern.test(path))
           .flatMap((entry) => [...entry.methods]);
-        if (methods.length === 0) throw new HearthError('route_not_found', `${request.method} ${path}`);
+        if (methods.length === 0) {
+          const page = lost(request, reply);
+          if (page !== null) return page;
+          throw new HearthError('route_not_found', `${request.method} ${path}`);
+        }
         reply.header('allow', [...new Set(methods)].join(', '));
         throw new HearthError(
           'method_not_allowed',

@@ -1,18 +1,19 @@
-import { HearthError, type VmId } from '@hearth/contract';
+import type { VmId } from '@hearth/contract';
 import type { Identity } from '../domain/users/identity.ts';
+import { outOfReach, requireDesktop } from '../domain/vms/reach.ts';
 import type { VmRecord } from '../domain/vms/vm-record.ts';
 import type { VmService } from '../vms/vm-service.ts';
 
 /** The VM, if one can reach into it now. Throws vm_deleted or vm_not_ready with its failure where it has one. */
 export async function readyVm(vms: VmService, identity: Identity, id: VmId): Promise<VmRecord> {
   const vm = await vms.find(identity, id);
-  if (vm.state === 'ready') return vm;
-  if (vm.state === 'deleted' || vm.state === 'deleting')
-    throw new HearthError('vm_deleted', `${id} is ${vm.state}`, { vmId: id });
-  if (vm.failure !== null)
-    throw new HearthError('vm_not_ready', `${id} failed: ${vm.failure.title}: ${vm.failure.detail}`, {
-      vmId: id,
-      hint: vm.failure.hint,
-    });
-  throw new HearthError('vm_not_ready', `${id} is ${vm.state}`, { vmId: id });
+  const reason = outOfReach(vm);
+  if (reason !== null) throw reason;
+  return vm;
+}
+
+/** The same for a VM with a desktop. Throws not_a_desktop as well. */
+export async function readyDesktop(vms: VmService, identity: Identity, id: VmId): Promise<VmRecord> {
+  requireDesktop(await vms.find(identity, id));
+  return readyVm(vms, identity, id);
 }

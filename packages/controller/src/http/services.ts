@@ -1,8 +1,11 @@
 import type { Config, Health } from '@hearth/contract';
 import type { World } from '../clock.ts';
+import type { Desktops } from '../desktops/desktops.ts';
+import type { Screenshots } from '../desktops/screenshots.ts';
 import type { HostLink } from '../host-link/host-link.ts';
 import type { AccessService } from '../users/access-service.ts';
 import type { VmService } from '../vms/vm-service.ts';
+import type { WebApp } from '../web-app.ts';
 
 /** What the routes work with. */
 export interface Services {
@@ -11,6 +14,10 @@ export interface Services {
   vms: VmService;
   access: AccessService;
   host: HostLink;
+  desktops: Desktops;
+  screenshots: Screenshots;
+  /** null: the web application was not built. */
+  web: WebApp | null;
   health: () => Promise<Health>;
   world: World;
   /** Aborted when the controller stops: open streams end. */

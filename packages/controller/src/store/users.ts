@@ -42,6 +42,7 @@ export interface UserStore {
   spendSigninLink(hash: string, at: string): Promise<UserId | null>;
   addSession(hash: string, userId: UserId, createdAt: string, expiresAt: string): Promise<void>;
   findSession(hash: string, at: string): Promise<UserRecord | null>;
+  endSession(hash: string): Promise<void>;
   forgetExpired(before: string): Promise<void>;
 }
 
@@ -163,6 +164,9 @@ export function createUserStore(db: Database): UserStore {
         .where('sessions.hash', '=', hash)
         .where('sessions.expires_at', '>', at)
         .executeTakeFirst()) ?? null,
+    endSession: async (hash) => {
+      await db.deleteFrom('sessions').where('hash', '=', hash).execute();
+    },
     forgetExpired: async (before) => {
       await db.deleteFrom('sessions').where('expires_at', '<', before).execute();
       await db.deleteFrom('signin_links').where('expires_at', '<', before).execute();

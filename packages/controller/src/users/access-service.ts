@@ -3,6 +3,7 @@ import {
   makeId,
   tokenIdSchema,
   userIdSchema,
+  type CreateSession,
   type CreateToken,
   type Role,
   type Token,
@@ -17,6 +18,14 @@ import { hashSecret, makeSecret, TOKEN_PREFIX } from './secrets.ts';
 /** `lastUsedAt` is that exact; a write for every call would be waste. */
 const LAST_USED_STEP_MS = 60_000;
 
+/** A signed-in browser. */
+export interface Session {
+  user: UserRecord;
+  /** The cookie's value. */
+  session: string;
+  maxAgeSeconds: number;
+}
+
 export interface AccessService {
   /** Throws unauthenticated. */
   byToken(token: string): Promise<Identity>;
@@ -26,8 +35,10 @@ export interface AccessService {
   listTokens(): Promise<Token[]>;
   revokeToken(id: TokenId): Promise<void>;
   createSigninLink(identity: Identity): Promise<{ code: string; expiresAt: string }>;
-  /** Spends the code of a link; null where it is unknown, spent or expired. */
-  signIn(code: string): Promise<{ session: string; maxAgeSeconds: number } | null>;
+  /** Signs a browser in by a token or the code of a link, which is spent. Throws unauthenticated. */
+  signIn(proof: CreateSession): Promise<Session>;
+  /** Ends a browser's sign-in; one that is over already stays so. */
+  signOut(session: string): Promise<void>;
   /** Makes the machine's own token (bootstrap.ts) the administrator's. */
   ensureAdmin(token: string | null): Promise<void>;
 }
@@ -42,17 +53,28 @@ export function createAccessService(users: UserStore, { now, randomBytes }: Worl
     });
   const newTokenId = (): TokenId => tokenIdSchema.parse(makeId('tok', randomBytes));
 
+  const ownerOf = async (token: string): Promise<UserRecord> => {
+    const found = await users.findToken(hashSecret(token));
+    if (found === null) throw new HearthError('unauthenticated', 'the token is not known or was revoked');
+    const at = now();
+    if (isExpired(found.expiresAt, at))
+      throw new HearthError('unauthenticated', `the token expired at ${found.expiresAt ?? ''}`);
+    if (found.lastUsedAt === null || at.getTime() - Date.parse(found.lastUsedAt) > LAST_USED_STEP_MS)
+      await users.markTokenUsed(found.tokenId, at.toISOString());
+    return found.user;
+  };
+  const spendLink = async (code: string): Promise<UserRecord> => {
+    const userId = await users.spendSigninLink(hashSecret(code), now().toISOString());
+    const user = userId === null ? null : await users.get(userId);
+    if (user === null)
+      throw new HearthError('unauthenticated', 'the link was used already, or it is older than 15 minutes', {
+        hint: '`hearth link` prints a new one.',
+      });
+    return user;
+  };
+
   return {
-    byToken: async (token) => {
-      const found = await users.findToken(hashSecret(token));
-      if (found === null) throw new HearthError('unauthenticated', 'the token is not known or was revoked');
-      const at = now();
-      if (isExpired(found.expiresAt, at))
-        throw new HearthError('unauthenticated', `the token expired at ${found.expiresAt ?? ''}`);
-      if (found.lastUsedAt === null || at.getTime() - Date.parse(found.lastUsedAt) > LAST_USED_STEP_MS)
-        await users.markTokenUsed(found.tokenId, at.toISOString());
-      return asIdentity(found.user, 'token');
-    },
+    byToken: async (token) => asIdentity(await ownerOf(token), 'token'),
     bySession: async (session) => {
       const user = await users.findSession(hashSecret(session), now().toISOString());
       return user === null ? null : asIdentity(user, 'cookie');
@@ -90,14 +112,14 @@ export function createAccessService(users: UserStore, { now, randomBytes }: Worl
       await users.addSigninLink(hashSecret(code), userId, expiresAt);
       return { code, expiresAt };
     },
-    signIn: async (code) => {
+    signIn: async (proof) => {
+      const user = 'token' in proof ? await ownerOf(proof.token) : await spendLink(proof.code);
       const at = now();
-      const userId = await users.spendSigninLink(hashSecret(code), at.toISOString());
-      if (userId === null) return null;
       const session = makeSecret(randomBytes);
-      await users.addSession(hashSecret(session), userId, at.toISOString(), later(at, SESSION_MS));
-      return { session, maxAgeSeconds: SESSION_MS / 1000 };
+      await users.addSession(hashSecret(session), user.id, at.toISOString(), later(at, SESSION_MS));
+      return { user, session, maxAgeSeconds: SESSION_MS / 1000 };
     },
+    signOut: (session) => users.endSession(hashSecret(session)),
     ensureAdmin: async (token) => {
       const admin = await ensureUser(ADMIN_NAME, 'admin');
       if (token === null) return;

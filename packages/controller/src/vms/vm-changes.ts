@@ -3,20 +3,25 @@ import type { VmRecord } from '../domain/vms/vm-record.ts';
 
 /** Tells whoever waits for a VM that it changed; null: it was taken back and never was. */
 export type VmListener = (vm: VmRecord | null) => void;
+/** The same for whoever follows all VMs. */
+export type AnyVmListener = (id: VmId, vm: VmRecord | null) => void;
 
 export interface VmChanges {
   publish(id: VmId, vm: VmRecord | null): void;
   /** Gives back what ends the subscription. */
   subscribe(id: VmId, listener: VmListener): () => void;
+  subscribeAll(listener: AnyVmListener): () => void;
   /** Subscriptions open now. */
   size(): number;
 }
 
 export function createVmChanges(): VmChanges {
   const listeners = new Map<VmId, Set<VmListener>>();
+  const toAll = new Set<AnyVmListener>();
   return {
     publish: (id, vm) => {
       for (const listener of [...(listeners.get(id) ?? [])]) listener(vm);
+      for (const listener of [...toAll]) listener(id, vm);
     },
     subscribe: (id, listener) => {
       const set = listeners.get(id) ?? new Set();
@@ -27,6 +32,10 @@ export function createVmChanges(): VmChanges {
         if (set.size === 0 && listeners.get(id) === set) listeners.delete(id);
       };
     },
-    size: () => [...listeners.values()].reduce((sum, set) => sum + set.size, 0),
+    subscribeAll: (listener) => {
+      toAll.add(listener);
+      return () => toAll.delete(listener);
+    },
+    size: () => [...listeners.values()].reduce((sum, set) => sum + set.size, toAll.size),
   };
 }

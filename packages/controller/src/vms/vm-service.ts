@@ -19,6 +19,7 @@ import type { HostLink } from '../host-link/host-link.ts';
 import type { UserStore } from '../store/users.ts';
 import type { HandOver } from './hand-over.ts';
 import type { VmBook } from './vm-book.ts';
+import type { AnyVmListener } from './vm-changes.ts';
 
 const CAPACITY_TIMEOUT_MS = 5000;
 
@@ -54,6 +55,7 @@ export interface VmService {
     options: { timeoutMs: number; signal: AbortSignal },
   ): Promise<VmRecord>;
   watch(id: VmId, listener: (vm: VmRecord | null) => void): () => void;
+  watchAll(listener: AnyVmListener): () => void;
 }
 
 export function createVmService(deps: VmServiceDeps): VmService {
@@ -165,6 +167,7 @@ export function createVmService(deps: VmServiceDeps): VmService {
       }
     },
     watch: (id, listener) => book.changes.subscribe(id, listener),
+    watchAll: (listener) => book.changes.subscribeAll(listener),
   };
 }
 

@@ -1,19 +1,74 @@
-import { consoleQuerySchema, vmEventSchema } from '@hearth/contract';
-import { Readable } from 'node:stream';
+import {
+  consoleQuerySchema,
+  vmEventSchema,
+  vmListEventSchema,
+  type VmId,
+  type VmListEvent,
+} from '@hearth/contract';
 import { z } from 'zod';
 import { toView, type VmRecord } from '../../domain/vms/vm-record.ts';
 import type { Services } from '../services.ts';
 import { caller, clientSignal } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
+import { openEventStream } from '../event-stream.ts';
 import type { App } from '../fastify.ts';
 import { vmParamsSchema } from './vms.ts';
 
-/** Keeps proxies from ending a quiet stream. */
-const HEARTBEAT_MS = 15_000;
-/** A reader that lets this much pile up has gone to sleep. */
-const MAX_BACKLOG_BYTES = 1024 * 1024;
-
 export function vmStreamRoutes(app: App, { vms, host, stopping }: Services): void {
+  app.get(
+    '/api/vms/events',
+    {
+      config: { budget: 'streams' },
+      schema: {
+        summary: 'Follow your VMs',
+        description:
+          'Server-sent events: `vm` with each VM of yours that is not deleted, then `listed`; then `vm` at every change ' +
+          'of one, up to its state `deleted`, and for every new one.',
+        tags: ['vms'],
+        response: {
+          ...errors('unauthenticated'),
+          200: answer('Events', vmListEventSchema, 'text/event-stream'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const identity = caller(request);
+      /** As they were told. */
+      const told = new Map<VmId, VmRecord>();
+      const waiting: (() => void)[] = [];
+      let listed = false;
+      const unsubscribe = vms.watchAll((id, vm) => {
+        if (vm !== null && vm.userId !== identity.userId) return;
+        const tell = (): void => (vm === null ? takeBack(id) : send(vm));
+        if (listed) tell();
+        else waiting.push(tell);
+      });
+      const stream = openEventStream(reply, stopping, unsubscribe);
+      const send = (vm: VmRecord): void => {
+        if (vm.version <= (told.get(vm.id)?.version ?? -1)) return;
+        if (vm.state === 'deleted') told.delete(vm.id);
+        else told.set(vm.id, vm);
+        stream.send({ type: 'vm', vm: toView(vm) } satisfies VmListEvent);
+      };
+      /** The host refused it, so its record is gone; for whoever saw it, it ends like any other. */
+      const takeBack = (id: VmId): void => {
+        const vm = told.get(id);
+        if (vm !== undefined) send({ ...vm, state: 'deleted', version: vm.version + 1 });
+      };
+      try {
+        const list = await vms.list(identity, false);
+        list.filter(({ state }) => state !== 'deleted').forEach(send);
+      } catch (error) {
+        stream.abandon();
+        throw error;
+      }
+      stream.send({ type: 'listed' } satisfies VmListEvent);
+      listed = true;
+      for (const tell of waiting) tell();
+      return stream.start();
+    },
+  );
+
   app.get(
     '/api/vms/:id/events',
     {
@@ -33,53 +88,30 @@ export function vmStreamRoutes(app: App, { vms, host, stopping }: Services): voi
     async (request, reply) => {
       const { id } = request.params;
       const identity = caller(request);
-      const stream = new Readable({ read: () => undefined });
       let sent = -1;
-      let ended = false;
-      const end = (): void => {
-        if (ended) return;
-        ended = true;
-        stream.push(null);
-      };
-      const send = (vm: VmRecord | null): void => {
-        if (ended || (vm !== null && vm.version <= sent)) return;
-        if (vm === null) {
-          end();
-          return;
-        }
-        sent = vm.version;
-        const event: z.infer<typeof vmEventSchema> = { type: 'vm', vm: toView(vm) };
-        stream.push(`id: ${vm.version}\nevent: vm\ndata: ${JSON.stringify(event)}\n\n`);
-        if (vm.state === 'deleted') end();
-      };
-      // Watching begins before reading, so that no change falls between.
       const waiting: (VmRecord | null)[] = [];
       let deliver = (vm: VmRecord | null): void => {
         waiting.push(vm);
       };
       const unsubscribe = vms.watch(id, (vm) => deliver(vm));
-      const signal = clientSignal(reply, stopping);
-      const heartbeat = setInterval(() => {
-        if (stream.readableLength > MAX_BACKLOG_BYTES) stream.destroy();
-        else if (!ended) stream.push(': beat\n\n');
-      }, HEARTBEAT_MS);
-      stream.once('close', () => {
-        unsubscribe();
-        clearInterval(heartbeat);
-      });
-      signal.addEventListener('abort', end, { once: true });
+      const stream = openEventStream(reply, stopping, unsubscribe);
+      const send = (vm: VmRecord | null): void => {
+        if (vm !== null && vm.version <= sent) return;
+        if (vm !== null) {
+          sent = vm.version;
+          stream.send({ type: 'vm', vm: toView(vm) } satisfies z.infer<typeof vmEventSchema>, vm.version);
+        }
+        if (vm === null || vm.state === 'deleted') stream.end();
+      };
       try {
         send(await vms.find(identity, id));
       } catch (error) {
-        stream.destroy();
+        stream.abandon();
         throw error;
       }
       deliver = send;
       waiting.forEach(send);
-      return reply
-        .type('text/event-stream')
-        .header('x-accel-buffering', 'no')
-        .send(stream as never);
+      return stream.start();
     },
   );
 

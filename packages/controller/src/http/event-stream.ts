@@ -1,0 +1,55 @@
+import type { FastifyReply } from 'fastify';
+import { Readable } from 'node:stream';
+
+/** Keeps proxies from ending a quiet stream. */
+const HEARTBEAT_MS = 15_000;
+/** A reader that lets this much pile up has gone to sleep. */
+const MAX_BACKLOG_BYTES = 1024 * 1024;
+
+/** Server-sent events to one client. */
+export interface EventStream {
+  send(event: { type: string; [field: string]: unknown }, id?: number): void;
+  /** Nothing follows; what was sent still arrives. */
+  end(): void;
+  /** Sends the answer's head and all that comes. */
+  start(): FastifyReply;
+  /** Closes without an answer, for an error that is answered otherwise. */
+  abandon(): void;
+}
+
+/**
+ * Prepares the answer: watching begins before reading, so that no change falls between; `stop` ends the watching
+ * once the client is gone or the stream has ended.
+ */
+export function openEventStream(reply: FastifyReply, stopping: AbortSignal, stop: () => void): EventStream {
+  const stream = new Readable({ read: () => undefined });
+  let ended = false;
+  const push = (text: string): void => {
+    if (ended || stream.destroyed) return;
+    if (stream.readableLength > MAX_BACKLOG_BYTES) stream.destroy();
+    else stream.push(text);
+  };
+  const end = (): void => {
+    if (ended || stream.destroyed) return;
+    ended = true;
+    stream.push(null);
+  };
+  const heartbeat = setInterval(() => push(': beat\n\n'), HEARTBEAT_MS);
+  stream.once('close', () => {
+    stop();
+    clearInterval(heartbeat);
+    stopping.removeEventListener('abort', end);
+  });
+  stopping.addEventListener('abort', end, { once: true });
+  // Also where the client goes away before the answer begins.
+  reply.raw.once('close', () => stream.destroy());
+  return {
+    send: (event, id) => {
+      const number = id === undefined ? '' : `id: ${id}\n`;
+      push(`${number}event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    },
+    end,
+    start: () => reply.type('text/event-stream').header('x-accel-buffering', 'no').send(stream),
+    abandon: () => stream.destroy(),
+  };
+}
