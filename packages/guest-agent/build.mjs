@@ -10,7 +10,7 @@ const output = process.argv[2] ?? join(here, 'dist/agent.mjs');
 const PLACEHOLDER = '+00000000';
 
 /**
- * Each kilobyte counts: under software emulation a VM's Node needs seconds to start. The contract's modules and zod's have no
+ * Each kilobyte counts: under software emulation a VM's Node needs seconds to start. The modules of contract, rfb and zod have no
  * side effects, so unused ones are left out; of zod's fifty languages only English is needed.
  */
 const lean = {
@@ -27,7 +27,7 @@ const lean = {
     bundle.onResolve({ filter: /.*/ }, async ({ path, pluginData, ...where }) => {
       if (pluginData === 'lean') return undefined;
       const found = await bundle.resolve(path, { ...where, pluginData: 'lean' });
-      const pure = ['contract', 'zod', 'ipaddr.js'].some((name) =>
+      const pure = ['contract', 'rfb', 'zod', 'ipaddr.js'].some((name) =>
         found.path.includes(`${sep}${name}${sep}`),
       );
       return pure ? { ...found, sideEffects: false } : found;

@@ -51,7 +51,14 @@ describe('control channel', () => {
   it('sets a clock that is off, and leaves one that is right', async () => {
     await using agent = await startConfiguredAgent();
     expect(agent.calls.join()).not.toContain('clock');
-    agent.host.send({ type: 'configure', id: 2, identity: IDENTITY, token: TOKEN, display: null, hostTimeMs: 1e12 });
+    agent.host.send({
+      type: 'configure',
+      id: 2,
+      identity: IDENTITY,
+      token: TOKEN,
+      display: null,
+      hostTimeMs: 1e12,
+    });
     expect((await agent.host.reply(2)).ok).toBe(true);
     const set = Number(agent.calls.find((call) => call.startsWith('clock'))?.slice(6));
     expect(set).toBeGreaterThanOrEqual(1e12);

@@ -2,6 +2,7 @@ import {
   HearthError,
   type AgentHealth,
   type GuestAddress,
+  type GuestDisplay,
   type GuestIdentity,
   type GuestMessage,
   type HostMessage,
@@ -10,6 +11,7 @@ import {
 } from '@hearth/contract';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { startControlChannel } from './control/channel.ts';
 import type { ControlTransport } from './control/transport.ts';
 import type { LoginUsers } from './exec/login-user.ts';
@@ -26,6 +28,7 @@ import { startServiceBoard, type ServiceBoard } from './probes/service-board.ts'
 import type { GuestSystem } from './system/guest-system.ts';
 import { applyIdentity } from './system/identity.ts';
 import { makeReport } from './system/report.ts';
+import { writeVncPassword } from './system/vnc-password.ts';
 
 export interface AgentOptions {
   version: string;
@@ -38,8 +41,10 @@ export interface AgentOptions {
   /** The interface whose address is announced. */
   interfaceName: string;
   readAddresses: () => Promise<GuestAddress[]>;
-  /** What a VM of a kind must prove beside the agent itself. */
-  probesFor: (kind: GuestIdentity['kind']) => Probe[];
+  /** Where the VNC server finds its password. */
+  vncPasswordFile: string;
+  /** What a VM must prove beside the agent itself: its desktop where it has one. */
+  probesFor: (display: GuestDisplay | null) => Probe[];
   randomBytes: (size: number) => Uint8Array;
   log: Log;
 }
@@ -59,6 +64,7 @@ export async function startAgent({
   runtimeDir,
   interfaceName,
   readAddresses,
+  vncPasswordFile,
   probesFor,
   randomBytes,
   log,
@@ -67,6 +73,7 @@ export async function startAgent({
   const bootId = await system.bootId();
   const gate = createTokenGate();
   let identity: GuestIdentity | undefined;
+  let display: GuestDisplay | null | undefined;
   let board: ServiceBoard | undefined;
 
   const services = (): ServiceState[] =>
@@ -95,12 +102,18 @@ export async function startAgent({
   });
 
   const configure = async (message: HostMessage & { type: 'configure' }): Promise<undefined> => {
+    if (message.identity.kind === 'browser' && message.display === null)
+      throw new HearthError('bad_request', 'a browser VM needs a display');
     await applyIdentity({ ...message, receivedAtMs: performance.now(), system, log });
     gate.set(message.token);
-    if (identity?.kind !== message.identity.kind) {
+    if (!isDeepStrictEqual(display, message.display)) {
+      // The probes log in with the password: it is in force before they begin.
+      if (message.display !== null)
+        await writeVncPassword(vncPasswordFile, message.display.vncPassword, users.hearth, randomBytes);
+      display = message.display;
       board?.stop();
       board = startServiceBoard({
-        probes: probesFor(message.identity.kind),
+        probes: probesFor(display),
         agentDetail: version,
         onChange: (states) => channel.send({ type: 'services', services: states }),
         log,

@@ -1,11 +1,17 @@
-import { AGENT_PORT, CONSOLE_PHASE_PREFIX, CONTROL_PORT_NAME } from '@hearth/contract';
+import {
+  AGENT_PORT,
+  CONSOLE_PHASE_PREFIX,
+  CONTROL_PORT_NAME,
+  VNC_PASSWORD_FILE,
+  VNC_PORT,
+} from '@hearth/contract';
 import { randomBytes } from 'node:crypto';
 import { startAgent } from './agent.ts';
 import { createVirtioPortTransport } from './control/virtio-port.ts';
 import { guestUsers } from './exec/login-user.ts';
 import { createLog, describeError } from './log.ts';
 import { readAddresses } from './network/addresses.ts';
-import { browserVmProbes, DEVTOOLS_PORT, VNC_PORT } from './probes/browser-vm.ts';
+import { browserVmProbes, DEVTOOLS_PORT } from './probes/browser-vm.ts';
 import { linuxSystem } from './system/guest-system.ts';
 import { agentVersion } from './version.ts';
 
@@ -32,8 +38,9 @@ async function main(): Promise<void> {
     runtimeDir: RUNTIME_DIR,
     interfaceName: INTERFACE,
     readAddresses: () => readAddresses(),
-    probesFor: (kind) =>
-      kind === 'browser' ? browserVmProbes({ vnc: VNC_PORT, devtools: DEVTOOLS_PORT }) : [],
+    vncPasswordFile: VNC_PASSWORD_FILE,
+    probesFor: (display) =>
+      display === null ? [] : browserVmProbes({ vnc: VNC_PORT, devtools: DEVTOOLS_PORT }, display),
     randomBytes,
     log,
   });

@@ -1,6 +1,7 @@
-import { filePathQuerySchema, fileWriteQuerySchema, type FileWritten } from '@hearth/contract';
+import { filePathQuerySchema, fileWriteQuerySchema, type FileWritten, type Folder } from '@hearth/contract';
 import type { LoginUsers } from '../exec/login-user.ts';
 import { openForReading, writeWhole } from '../system/files.ts';
+import { listFolder } from '../system/folders.ts';
 import { pipeline } from 'node:stream/promises';
 import { sendJson } from './answer.ts';
 import { parseQuery, requireType } from './body.ts';
@@ -26,17 +27,27 @@ export function fileRoutes(users: LoginUsers, randomBytes: (size: number) => Uin
       method: 'PUT',
       path: /^\/files$/,
       handle: async ({ request, response, query }) => {
-        const { path, mode, user } = parseQuery(query, fileWriteQuerySchema);
+        const { path, mode, user, conflict } = parseQuery(query, fileWriteQuerySchema);
         requireType(request, 'application/octet-stream');
         const { uid, gid } = users[user];
-        const bytes = await writeWhole(path, request, {
+        const written: FileWritten = await writeWhole(path, request, {
           mode: Number.parseInt(mode, 8),
           uid,
           gid,
           randomBytes,
+          conflict,
         });
-        const written: FileWritten = { path, bytes };
         sendJson(response, 200, written);
+      },
+    },
+    {
+      method: 'GET',
+      path: /^\/folders$/,
+      handle: async ({ response, query }) => {
+        const { path } = parseQuery(query, filePathQuerySchema);
+        const folder: Folder = await listFolder(path);
+        response.setHeader('cache-control', 'no-store');
+        sendJson(response, 200, folder);
       },
     },
   ];

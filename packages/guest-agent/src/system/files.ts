@@ -1,7 +1,7 @@
 import { HearthError } from '@hearth/contract';
 import { constants } from 'node:fs';
-import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { link, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 
 export interface OpenFile {
@@ -34,18 +34,31 @@ export interface WriteOptions {
   uid: number;
   gid: number;
   randomBytes: (size: number) => Uint8Array;
+  /**
+   * replace: what is there; a symbolic link stays one and its target is replaced.
+   * rename: nothing that is there is touched, the file gets another name instead, as browsers give to downloads.
+   */
+  conflict: 'replace' | 'rename';
+}
+
+export interface Written {
+  /** Where it is now. */
+  path: string;
+  bytes: number;
 }
 
 /**
- * Writes a file that appears whole or not at all: beside its place, then renamed. A symbolic link stays one and its target is replaced.
+ * Writes a file that appears whole or not at all: beside its place, then moved there.
  * Makes no folders. Throws HearthError file_not_found, file_failed, disk_full or aborted; nothing is left behind then.
  */
 export async function writeWhole(
   path: string,
   content: Readable,
-  { mode, uid, gid, randomBytes }: WriteOptions,
-): Promise<number> {
-  const target = await findTarget(path);
+  { mode, uid, gid, randomBytes, conflict }: WriteOptions,
+): Promise<Written> {
+  if (path.endsWith('/') || ['.', '..'].includes(basename(path)))
+    throw new HearthError('file_failed', `${path} names a folder`);
+  const target = conflict === 'rename' ? path : await findTarget(path);
   const part = join(dirname(target), `.hearth-${Buffer.from(randomBytes(9)).toString('base64url')}.part`);
   const file = await open(part, 'wx', 0o600).catch((error: unknown) => {
     throw fileError(error, path);
@@ -68,8 +81,9 @@ export async function writeWhole(
     } finally {
       await file.close();
     }
+    if (conflict === 'rename') return { path: await placeBeside(part, target), bytes };
     await rename(part, target);
-    return bytes;
+    return { path, bytes };
   } catch (error) {
     await unlink(part).catch((cause: unknown) => {
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw fileError(cause, part);
@@ -78,9 +92,38 @@ export async function writeWhole(
   }
 }
 
+/** More files of one name than this are somebody's mistake. */
+const MAX_NAMESAKES = 1000;
+/** Longest name of a file (NAME_MAX). */
+const MAX_NAME_BYTES = 255;
+
+/** Gives a file its name or, where that is taken, `name (1).ext` and so on. link(2) never overwrites, whoever writes at the same time. */
+async function placeBeside(part: string, target: string): Promise<string> {
+  for (let count = 0; count <= MAX_NAMESAKES; count++) {
+    const path = count === 0 ? target : join(dirname(target), numberedName(basename(target), count));
+    try {
+      await link(part, path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      throw error;
+    }
+    await unlink(part);
+    return path;
+  }
+  throw new HearthError('file_failed', `${target}: more than ${MAX_NAMESAKES} files have this name`);
+}
+
+/** The stem gives way where the name would be too long. */
+function numberedName(name: string, count: number): string {
+  const extension = /\.tar\.[a-z0-9]+$/i.exec(name)?.[0] ?? extname(name);
+  const tail = ` (${count})${extension}`;
+  let stem = name.slice(0, name.length - extension.length);
+  while (stem.length > 1 && Buffer.byteLength(stem + tail) > MAX_NAME_BYTES)
+    stem = [...stem].slice(0, -1).join('');
+  return stem + tail;
+}
+
 async function findTarget(path: string): Promise<string> {
-  if (path.endsWith('/') || ['.', '..'].includes(basename(path)))
-    throw new HearthError('file_failed', `${path} names a folder`);
   try {
     const target = await realpath(path);
     const found = await stat(target);
@@ -94,7 +137,7 @@ async function findTarget(path: string): Promise<string> {
 }
 
 /** Names the fault of a file operation. */
-function fileError(error: unknown, path: string): HearthError {
+export function fileError(error: unknown, path: string): HearthError {
   if (error instanceof HearthError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const options = { cause: error };

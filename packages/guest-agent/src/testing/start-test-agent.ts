@@ -104,7 +104,14 @@ function testHost(socket: Socket): TestHost {
     until,
     reply,
     configure: (id = 1) => {
-      send({ type: 'configure', id, identity: IDENTITY, token: TOKEN, display: null, hostTimeMs: Date.now() });
+      send({
+        type: 'configure',
+        id,
+        identity: IDENTITY,
+        token: TOKEN,
+        display: null,
+        hostTimeMs: Date.now(),
+      });
       return reply(id);
     },
   };
@@ -162,6 +169,7 @@ export async function startTestAgent(
         gateway: '192.168.100.1',
       },
     ],
+    vncPasswordFile: join(pair.folder, 'display', 'vnc.passwd'),
     probesFor: () => options.probes ?? [],
     randomBytes,
     log: () => undefined,

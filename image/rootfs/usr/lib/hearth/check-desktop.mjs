@@ -1,7 +1,11 @@
-// check-desktop.mjs devtools|vnc|pixels: the gate's checks of the desktop, from inside, each by the service's own protocol.
+// check-desktop.mjs devtools|policies|vnc|pixels|resize: the gate's checks of the desktop, from inside, each by the service's own protocol.
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
 const deadline = AbortSignal.timeout(50_000);
+const RAW = 0;
+const EXTENDED_DESKTOP_SIZE = -308;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function devtools() {
@@ -11,8 +15,20 @@ async function devtools() {
   return `${page.title} ${page.url}`;
 }
 
-/** Speaks RFB 3.8 without authentication and reads the whole screen once, uncompressed. */
-async function readScreen() {
+// Single DES, which OpenSSL gives as triple DES only; VNC has the bits of each key byte reversed.
+const reverseBits = (byte) =>
+  Number.parseInt(byte.toString(2).padStart(8, '0').split('').reverse().join(''), 2);
+function des(create, password, blocks) {
+  const key = Buffer.from([0, 1, 2, 3, 4, 5, 6, 7].map((at) => reverseBits(password[at] ?? 0)));
+  return create('des-ede3-ecb', Buffer.concat([key, key, key]), null)
+    .setAutoPadding(false)
+    .update(blocks);
+}
+const FILE_KEY = [23, 82, 107, 6, 35, 78, 88, 7];
+const readPassword = () => des(createDecipheriv, FILE_KEY, readFileSync('/run/hearth-display/vnc.passwd'));
+
+/** Logs in by VncAuth; null: the password was refused. */
+async function logIn(password) {
   const socket = connect({ host: '127.0.0.1', port: 5900, signal: deadline });
   const chunks = socket[Symbol.asyncIterator]();
   let buffered = Buffer.alloc(0);
@@ -32,14 +48,31 @@ async function readScreen() {
   const version = (await read(12)).toString();
   if (!version.startsWith('RFB 003.')) throw new Error(`not RFB: ${version}`);
   socket.write('RFB 003.008\n');
-  const types = await read((await read(1))[0]);
-  if (!types.includes(1)) throw new Error('the VNC server wants authentication');
-  socket.write(Buffer.from([1]));
-  if ((await read(4)).readUInt32BE() !== 0) throw new Error('the VNC server refused');
+  const types = [...(await read((await read(1))[0]))];
+  if (types.join() !== '2')
+    throw new Error(`the VNC server offers security types ${types}, expected VncAuth alone`);
+  socket.write(Buffer.from([2]));
+  socket.write(des(createCipheriv, password, await read(16)));
+  if ((await read(4)).readUInt32BE() !== 0) {
+    socket.destroy();
+    return null;
+  }
   socket.write(Buffer.from([1]));
   const init = await read(24);
   const [width, height] = [init.readUInt16BE(0), init.readUInt16BE(2)];
   await read(init.readUInt32BE(20));
+  return { socket, read, width, height };
+}
+
+async function enter() {
+  const session = await logIn(readPassword());
+  if (session === null) throw new Error('the VNC server refused the password of its file');
+  return session;
+}
+
+/** Reads the whole screen once, uncompressed. */
+async function readScreen() {
+  const { socket, read, width, height } = await enter();
   const request = Buffer.alloc(10);
   request[0] = 3;
   request.writeUInt16BE(width, 6);
@@ -50,7 +83,7 @@ async function readScreen() {
   if (type !== 0) throw new Error(`unexpected message ${type}`);
   for (let i = 0; i < count; i++) {
     const rectangle = await read(12);
-    if (rectangle.readInt32BE(8) !== 0) throw new Error('unexpected encoding');
+    if (rectangle.readInt32BE(8) !== RAW) throw new Error('unexpected encoding');
     const pixels = await read(rectangle.readUInt16BE(4) * rectangle.readUInt16BE(6) * 4);
     for (let at = 0; at < pixels.length && seen.size < 4096; at += 4)
       seen.add(pixels.readUInt32LE(at) & 0xffffff);
@@ -59,10 +92,105 @@ async function readScreen() {
   return { width, height, seen };
 }
 
+/** The policy file, as the browser itself says that it took it. */
+async function policies() {
+  const answer = await fetch('http://127.0.0.1:9222/json/new?chrome://policy', {
+    method: 'PUT',
+    signal: deadline,
+  });
+  const { id, webSocketDebuggerUrl } = await answer.json();
+  const browser = new WebSocket(webSocketDebuggerUrl);
+  await new Promise((resolve, reject) => {
+    browser.onopen = resolve;
+    browser.onerror = () => reject(new Error('DevTools took no connection'));
+  });
+  const evaluate = (expression) =>
+    new Promise((resolve) => {
+      browser.onmessage = ({ data }) => resolve(JSON.parse(data).result?.result?.value ?? '');
+      browser.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } }));
+    });
+  // The page builds itself of shadow trees.
+  const READ = `(function read(node) {
+    return [...node.childNodes].map((child) => read(child) + (child.shadowRoot ? read(child.shadowRoot) : '')).join(' ') + (node.nodeType === 3 ? node.data : '');
+  })(document.body)`;
+  const wanted = Object.keys(JSON.parse(readFileSync('/etc/chromium/policies/managed/hearth.json', 'utf8')));
+  let missing = wanted;
+  let text = '';
+  while (!deadline.aborted) {
+    text = await evaluate(READ);
+    missing = wanted.filter((name) => !text.includes(name));
+    if (missing.length === 0) break;
+    await pause(500);
+  }
+  browser.close();
+  await fetch(`http://127.0.0.1:9222/json/close/${id}`);
+  if (missing.length > 0) throw new Error(`the browser does not have ${missing}`);
+  const bad = /(Unknown policy|Error, Ignored|Invalid|Deprecated)/.exec(text.replace(/\s+/g, ' '));
+  if (bad !== null) throw new Error(`the browser says '${bad[0]}' of a policy`);
+  return `${wanted.length} policies`;
+}
+
+/** Asks for another size as a viewer does; the window of the browser must follow, and be put back with it. */
+async function resize() {
+  const { socket, width, height } = await enter();
+  const message = (w, h) => {
+    const bytes = Buffer.alloc(24);
+    bytes[0] = 251;
+    bytes[6] = 1;
+    for (const at of [2, 16]) bytes.writeUInt16BE(w, at);
+    for (const at of [4, 18]) bytes.writeUInt16BE(h, at);
+    return bytes;
+  };
+  const setEncodings = Buffer.alloc(12);
+  setEncodings[0] = 2;
+  setEncodings.writeUInt16BE(2, 2);
+  setEncodings.writeInt32BE(RAW, 4);
+  setEncodings.writeInt32BE(EXTENDED_DESKTOP_SIZE, 8);
+  socket.write(setEncodings);
+  try {
+    for (const [w, h] of [
+      [1600, 900],
+      [800, 600],
+      [width, height],
+    ]) {
+      socket.write(message(w, h));
+      await windowIs(w, h);
+    }
+  } finally {
+    socket.destroy();
+  }
+  return 'the browser follows';
+}
+
+/** Until the browser's window has this size. */
+async function windowIs(width, height) {
+  let bounds = {};
+  const { webSocketDebuggerUrl } = await (await fetch('http://127.0.0.1:9222/json/version')).json();
+  const pages = await (await fetch('http://127.0.0.1:9222/json/list')).json();
+  const targetId = pages.find(({ type }) => type === 'page').id;
+  const browser = new WebSocket(webSocketDebuggerUrl);
+  await new Promise((resolve) => (browser.onopen = resolve));
+  while (!deadline.aborted) {
+    bounds = await new Promise((resolve) => {
+      browser.onmessage = ({ data }) => resolve(JSON.parse(data).result.bounds);
+      browser.send(JSON.stringify({ id: 1, method: 'Browser.getWindowForTarget', params: { targetId } }));
+    });
+    if (bounds.width === width && bounds.height === height) break;
+    await pause(300);
+  }
+  browser.close();
+  if (deadline.aborted)
+    throw new Error(`asked for ${width}x${height}, the window is ${JSON.stringify(bounds)}`);
+}
+
 const checks = {
   devtools,
+  policies,
+  resize,
   vnc: async () => {
-    const { width, height } = await readScreen();
+    if ((await logIn(Buffer.from('password'))) !== null) throw new Error('the VNC server takes any password');
+    const { socket, width, height } = await enter();
+    socket.destroy();
     return `${width}x${height}`;
   },
   // F33: a black or empty screen has a handful of colours; text is anti-aliased in dozens.
@@ -77,6 +205,6 @@ const checks = {
 };
 
 const check = checks[process.argv[2]];
-if (check === undefined) throw new Error('expected devtools, vnc or pixels');
+if (check === undefined) throw new Error(`expected one of ${Object.keys(checks)}`);
 console.log(`ok ${await check()}`);
 process.exit(0);
