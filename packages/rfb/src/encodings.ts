@@ -1,4 +1,7 @@
-/** Orders, and thins out, the encodings that a viewer names; see viewer-filter. */
+/**
+ * Orders, and thins out, the encodings that a viewer names; see viewer-filter. `viewer`: the known ones, as the viewer wants
+ * them. `raw-first`: pixels come as they are, for guests whose CPU is too weak to compress them.
+ */
 export type EncodingPolicy = 'viewer' | 'raw-first';
 
 /** The encodings whose framing the server guard knows; viewers get no others. Names and numbers: RFC 6143 and rfbproto. */
@@ -47,7 +50,7 @@ const otherEncodings = new Set<number>(Object.values(pseudoEncodings));
 export function chooseEncodings(named: readonly number[], policy: EncodingPolicy): number[] {
   const real = named.filter((encoding) => realEncodings.has(encoding));
   const rest = named.filter((encoding) => !realEncodings.has(encoding) && isKnownPseudo(encoding));
-  return [...(policy === 'raw-first' ? rawFirst(real) : real), ...rest];
+  return [...(policy === 'raw-first' ? rawOnly(real) : real), ...rest];
 }
 
 function isKnownPseudo(encoding: number): boolean {
@@ -56,7 +59,7 @@ function isKnownPseudo(encoding: number): boolean {
   );
 }
 
-function rawFirst(real: number[]): number[] {
-  const others = real.filter((encoding) => encoding !== encodings.raw && encoding !== encodings.copyRect);
-  return [...real.filter((encoding) => encoding === encodings.copyRect), encodings.raw, ...others];
+/** Nothing but Raw and CopyRect: where another is named beside Raw, wherever in the list, TigerVNC takes the other. */
+function rawOnly(real: number[]): number[] {
+  return [...real.filter((encoding) => encoding === encodings.copyRect), encodings.raw];
 }
