@@ -26,10 +26,9 @@ export async function connectDisplay(host: HostLink, id: VmId, progress: Progres
   } catch (error) {
     socket.destroy();
     const failure = asHearthError(error);
-    if (
-      failure.code === 'desktop_ended' ||
-      (failure.code === 'deadline_exceeded' && !progress.signal.aborted)
-    )
+    const silent =
+      failure.code === 'desktop_ended' || (failure.code === 'deadline_exceeded' && !progress.signal.aborted);
+    if (silent || failure.options.cause instanceof RfbRefusal)
       throw new HearthError('desktop_unreachable', failure.detail, { vmId: id, cause: failure });
     throw failure;
   }

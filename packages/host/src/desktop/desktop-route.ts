@@ -47,7 +47,7 @@ export function addDesktopRoute(app: FastifyInstance, { idOf, endpoint, onEnd }:
     const socket = upgrading.get(request.raw);
     if (socket === undefined || request.headers.upgrade?.toLowerCase() !== DESKTOP_PROTOCOL)
       throw new HearthError('bad_request', `a desktop is opened with \`Upgrade: ${DESKTOP_PROTOCOL}\``);
-    const { ip, password } = endpoint(id);
+    const display = endpoint(id);
     const ended = new AbortController();
     const end = (): void => ended.abort(new HearthError('desktop_ended', 'the VM ended', { vmId: id }));
     const gone = (): void => ended.abort(new HearthError('aborted', 'the caller went away'));
@@ -55,9 +55,9 @@ export function addDesktopRoute(app: FastifyInstance, { idOf, endpoint, onEnd }:
     socket.once('close', gone);
     const signal = AbortSignal.any([ended.signal, stopping.signal]);
     try {
-      const display = await dialDisplay(ip, signal);
-      acceptUpgrade(reply, socket, password);
-      await relay(socket, display, signal);
+      const connection = await dialDisplay(display, signal);
+      acceptUpgrade(reply, socket, display.password);
+      await relay(socket, connection, signal);
     } finally {
       stopListening();
       socket.off('close', gone);

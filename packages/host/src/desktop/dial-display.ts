@@ -1,9 +1,10 @@
-import { HearthError, VNC_PORT, type Secret } from '@hearth/contract';
+import { HearthError, type Secret } from '@hearth/contract';
 import { connect, type Socket } from 'node:net';
 
 /** Where the display of a ready VM is, and the password of its present boot. */
 export interface DisplayEndpoint {
   ip: string;
+  port: number;
   password: Secret;
 }
 
@@ -24,9 +25,8 @@ export interface DisplayConnection {
 
 /** Connects to the VNC server of a VM; nothing is read yet. Throws desktop_unreachable, or the reason of the signal. */
 export async function dialDisplay(
-  ip: string,
+  { ip, port }: DisplayEndpoint,
   signal: AbortSignal,
-  port: number = VNC_PORT,
 ): Promise<DisplayConnection> {
   let take: TakeBytes = () => false;
   const socket = connect({

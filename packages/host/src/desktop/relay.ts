@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { DisplayConnection } from './dial-display.ts';
 
-/** How long the caller has to take what is left of a display that closed. */
+/** How long a side has to take what is left of the other, which ended. */
 const FLUSH_TIMEOUT_MS = 5000;
 
 /**
@@ -15,12 +15,14 @@ export async function relay(caller: Socket, display: DisplayConnection, signal: 
     caller.destroy();
     guest.destroy();
   };
-  const flushed = (): void => {
-    guest.destroy();
-    // What was written goes out before the end does; a caller that takes nothing is not waited for.
+  /** One side ended: what it sent still goes to the other, unless that does not take it. */
+  const finish = (other: Socket): void => {
     const timer = setTimeout(destroy, FLUSH_TIMEOUT_MS);
-    caller.once('close', () => clearTimeout(timer));
-    caller.destroySoon();
+    other.once('close', () => {
+      clearTimeout(timer);
+      destroy();
+    });
+    other.destroySoon();
   };
   let sent = 0;
   let taken = 0;
@@ -37,9 +39,12 @@ export async function relay(caller: Socket, display: DisplayConnection, signal: 
     caller.pause();
     guest.once('drain', () => caller.resume());
   });
-  caller.once('end', () => guest.end());
-  caller.once('close', () => guest.destroy());
-  guest.once('end', flushed).once('close', flushed);
+  caller.once('end', () => finish(guest));
+  guest.once('end', () => finish(caller));
+  caller.once('close', destroy);
+  guest.once('close', () => {
+    if (!guest.readableEnded) destroy();
+  });
   // What broke a connection closes it, and that is what ends the relay.
   caller.on('error', destroy);
   guest.on('error', destroy);

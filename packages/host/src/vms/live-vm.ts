@@ -5,6 +5,7 @@ import {
   Secret,
   startProgress,
   toFailure,
+  VNC_PORT,
   withAbort,
   type BootPhase,
   type GuestMessage,
@@ -84,7 +85,7 @@ export class LiveVm {
       throw new HearthError('not_a_desktop', `VM ${this.#record.id} is a ${this.#record.kind} VM`, {
         vmId: this.#record.id,
       });
-    return { ip: this.endpoint().ip, password: this.#vncPassword };
+    return { ip: this.endpoint().ip, port: VNC_PORT, password: this.#vncPassword };
   }
 
   /** Writes the record down without announcing a change. */

@@ -81,12 +81,23 @@ export function createDisplays(script: FakeDisplayScript): FakeDisplays {
       );
       const display = serve(vmId, socket, script);
       open.add(display);
-      socket.on('error', () => socket.destroy()).on('close', () => open.delete(display));
+      const end = (): void => void socket.destroy();
+      socket
+        .on('error', end)
+        .on('end', end)
+        .on('close', () => open.delete(display));
     },
   };
 }
 
-/** A VNC server in Raw encoding and one pixel format: 32 bits, little-endian, blue in the lowest byte. */
+/** Where a pixel of 32 bits, little-endian, has its colours. */
+interface Shifts {
+  red: number;
+  green: number;
+  blue: number;
+}
+
+/** A VNC server in Raw encoding, for pixels of 32 bits, little-endian. */
 function serve(vmId: VmId, socket: Socket, script: FakeDisplayScript): FakeDisplay {
   const challenge = randomBytes(16);
   const messages: Buffer[] = [];
@@ -97,16 +108,24 @@ function serve(vmId: VmId, socket: Socket, script: FakeDisplayScript): FakeDispl
   let waiting = false;
   let stale = false;
   let joined = false;
+  let shifts: Shifts = { red: 16, green: 8, blue: 0 };
+  /** Made at the first request after a change. */
+  let picture: Buffer | null = null;
 
   const update = (): void => {
     waiting = false;
     stale = false;
     const sizeFirst = resized ? [sizeRectangle(geometry)] : [];
     resized = false;
-    socket.write(framebufferUpdate([...sizeFirst, rawRectangle(geometry, paints)]));
+    picture ??= rawRectangle(geometry, paints, shifts);
+    socket.write(framebufferUpdate([...sizeFirst, picture]));
   };
   const onMessage = (message: Buffer): void => {
     messages.push(message);
+    if (message[0] === 0) {
+      shifts = { red: message[14] ?? 0, green: message[15] ?? 0, blue: message[16] ?? 0 };
+      picture = null;
+    }
     if (message[0] !== 3) return;
     if (message[1] === 0 || stale || resized) update();
     else waiting = true;
@@ -156,11 +175,13 @@ function serve(vmId: VmId, socket: Socket, script: FakeDisplayScript): FakeDispl
     },
     paint: () => {
       paints += 1;
+      picture = null;
       stale = true;
       if (waiting) update();
     },
     resize: (wanted) => {
       geometry = wanted;
+      picture = null;
       resized = true;
       if (waiting) update();
     },
@@ -203,13 +224,16 @@ function rectangle({ width, height }: Geometry, encoding: number, body: Buffer):
   return Buffer.concat([head, body]);
 }
 
-function rawRectangle(geometry: Geometry, paints: number): Buffer {
+function rawRectangle(geometry: Geometry, paints: number, shifts: Shifts): Buffer {
   const { width, height } = geometry;
   const pixels = Buffer.alloc(width * height * 4);
   for (let y = 0; y < height; y += 1)
     for (let x = 0; x < width; x += 1) {
       const [red, green, blue] = fakePixel(x, y, paints);
-      pixels.writeUInt32LE((red << 16) | (green << 8) | blue, (y * width + x) * 4);
+      pixels.writeUInt32LE(
+        ((red << shifts.red) | (green << shifts.green) | (blue << shifts.blue)) >>> 0,
+        (y * width + x) * 4,
+      );
     }
   return rectangle(geometry, 0, pixels);
 }

@@ -4,8 +4,6 @@ import {
   encodeLine,
   execRequestSchema,
   execSignalSchema,
-  fileWriteQuerySchema,
-  filePathQuerySchema,
   HearthError,
   hostCreateVmSchema,
   parseWith,
@@ -23,6 +21,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { createDisplays, defaultDisplayScript, type FakeDisplays } from './displays.ts';
 import { createExecutions, type Executions } from './executions.ts';
+import { createFiles, type Files } from './files.ts';
 import { createMachines, defaultScript, type FakeHostScript, type Machines } from './machines.ts';
 
 export interface FakeHost {
@@ -54,6 +53,7 @@ export async function startFakeHost(
   script: Partial<FakeHostScript> = {},
 ): Promise<FakeHost> {
   const told: FakeHostScript = { ...defaultScript, ...script };
+  const disks = createFiles();
   const state = {
     socketPath,
     script: told,
@@ -61,7 +61,8 @@ export async function startFakeHost(
     executions: createExecutions(),
     displays: createDisplays({ ...defaultDisplayScript }),
     calls: [] as FakeHost['calls'],
-    files: new Map<string, Uint8Array>(),
+    disks,
+    files: disks.bytes,
     events: new Set<ServerResponse>(),
   };
   const sockets = new Set<Socket>();
@@ -114,6 +115,7 @@ export async function startFakeHost(
 
 type State = Omit<FakeHost, 'eventStreams' | 'cutEvents' | 'stop' | 'restart' | 'close'> & {
   events: Set<ServerResponse>;
+  disks: Files;
 };
 
 /** @param openDesktop where the caller asks for another protocol: makes the connection that of a display */
@@ -225,10 +227,12 @@ async function answerInside(state: State, call: Inside): Promise<void> {
     state.executions.start(body, response);
     return;
   }
+  if (rest === 'folders' && method === 'GET') {
+    sendJson(response, 200, state.disks.list(id, query));
+    return;
+  }
   if (rest === 'files' && method === 'GET') {
-    const { path } = parseWith(filePathQuerySchema, query, 'bad_request', 'query');
-    const bytes = state.files.get(`${id}:${path}`);
-    if (bytes === undefined) throw new HearthError('file_not_found', path, { vmId: id });
+    const bytes = state.disks.read(id, query);
     response.writeHead(200, {
       'content-type': 'application/octet-stream',
       'content-length': bytes.length,
@@ -237,10 +241,7 @@ async function answerInside(state: State, call: Inside): Promise<void> {
     return;
   }
   if (rest === 'files' && method === 'PUT') {
-    const { path } = parseWith(fileWriteQuerySchema, query, 'bad_request', 'query');
-    const bytes = await readBytes(request);
-    state.files.set(`${id}:${path}`, bytes);
-    sendJson(response, 200, { path, bytes: bytes.length });
+    sendJson(response, 200, state.disks.write(id, query, await readBytes(request)));
     return;
   }
   const match = /^exec\/([^/]+)\/(stdin|signal)$/.exec(rest);

@@ -1,5 +1,7 @@
 import {
   execEventSchema,
+  fileWrittenSchema,
+  folderSchema,
   goneVmSchema,
   hostCapacitySchema,
   hostEventSchema,
@@ -21,6 +23,8 @@ export interface HostUnderTest {
 }
 
 const ID = 'vm-000000000000';
+const BROWSER_ID = 'vm-000000000001';
+const DOWNLOADS = '/home/hearth/Downloads';
 const listSchema = z.object({ vms: z.array(hostVmSchema) });
 
 /** One suite for every implementation of contract/host-api.ts. */
@@ -73,6 +77,36 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
       return Array.fromAsync(readEvents(answer.body, execEventSchema));
     };
 
+    const pathQuery = (name: string): string => `path=${encodeURIComponent(name)}`;
+    const drop = async (name: string, content: string): Promise<string> => {
+      const answer = await pool.request({
+        method: 'PUT',
+        path: `/v1/vms/${ID}/files?${pathQuery(`${DOWNLOADS}/${name}`)}&conflict=rename`,
+        headers: { 'content-type': 'application/octet-stream' },
+        body: content,
+      });
+      expect(answer.statusCode).toBe(200);
+      return fileWrittenSchema.parse(await answer.body.json()).path;
+    };
+    const checkFiles = async (): Promise<void> => {
+      const folder = (path: string) => call('GET', `/v1/vms/${ID}/folders?${pathQuery(path)}`);
+      expect(folderSchema.parse(await (await folder(DOWNLOADS)).body.json()).entries).toEqual([]);
+      // A file that is there is kept; the answer tells under which name the new one is.
+      expect(await drop('a file.txt', 'first')).toBe(`${DOWNLOADS}/a file.txt`);
+      expect(await drop('a file.txt', 'second one')).toBe(`${DOWNLOADS}/a file (1).txt`);
+      const read = await call('GET', `/v1/vms/${ID}/files?${pathQuery(`${DOWNLOADS}/a file.txt`)}`);
+      expect(await read.body.text()).toBe('first');
+      const listed = folderSchema.parse(await (await folder(DOWNLOADS)).body.json());
+      expect(listed.entries.map(({ name, kind, bytes }) => [name, kind, bytes])).toEqual([
+        ['a file (1).txt', 'file', 10],
+        ['a file.txt', 'file', 5],
+      ]);
+      expect(listed.truncated).toBe(false);
+      expect(await problemOf(await folder('/no/such/folder'))).toBe('file_not_found');
+      expect(await problemOf(await folder(`${DOWNLOADS}/a file.txt`))).toBe('file_failed');
+      expect(await problemOf(await folder('relative'))).toBe('bad_request');
+    };
+
     it('tells health and capacity', async () => {
       hostHealthSchema.parse(await (await call('GET', '/v1/health')).body.json());
       hostCapacitySchema.parse(await (await call('GET', '/v1/capacity')).body.json());
@@ -86,6 +120,18 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
       expect(await problemOf(await call('GET', '/v1/nothing'))).toBe('route_not_found');
       expect(await problemOf(await call('GET', `/v1/vms/${ID}`))).toBe('not_found');
       expect(await problemOf(await call('GET', `/v1/vms/${ID}/console`))).toBe('not_found');
+    });
+
+    it('gives a desktop to browser VMs only, and tells its size as it was asked for', async () => {
+      const desktop = { width: 1024, height: 768 };
+      const browser = { ...wanted, kind: 'browser' };
+      expect(await problemOf(await call('PUT', `/v1/vms/${BROWSER_ID}`, browser))).toBe('bad_request');
+      expect(await problemOf(await call('PUT', `/v1/vms/${BROWSER_ID}`, { ...wanted, desktop }))).toBe(
+        'bad_request',
+      );
+      const answer = await call('PUT', `/v1/vms/${BROWSER_ID}`, { ...browser, desktop });
+      expect(hostVmSchema.parse(await answer.body.json()).desktop).toEqual(desktop);
+      expect((await call('DELETE', `/v1/vms/${BROWSER_ID}`)).statusCode).toBe(200);
     });
 
     it('makes a VM once for an id, runs commands in it, and tells every change until it is gone', async () => {
@@ -108,6 +154,7 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
         if (event.vm.state === 'ready' && before?.state !== 'ready') {
           executed = await exec(['echo', 'hello']);
           failed = await exec(['nothing-of-this-name']);
+          await checkFiles();
           const gone = goneVmSchema.parse(await (await call('DELETE', `/v1/vms/${ID}`)).body.json());
           expect(gone.id).toBe(ID);
         }
