@@ -1,14 +1,15 @@
-import { HearthError } from '@hearth/contract';
+import { HearthError, type GuestDisplay } from '@hearth/contract';
+import { countColours, joinServer, resizeScreen, type RfbDialogue, type ServerInit } from '@hearth/rfb';
 import { get } from 'node:http';
 import type { Probe } from './probe.ts';
-import { countPixels, shakeHands } from './rfb.ts';
 import { talkRfb } from './rfb-connection.ts';
 
-export const VNC_PORT = 5900;
 export const DEVTOOLS_PORT = 9222;
 
 /** A cursor on an empty screen stays below this share; a window, whatever it shows, is above. */
 const PAINTED_SHARE = 0.02;
+/** Lines that are looked at: a whole screen, every few seconds, is too much for an emulated CPU. */
+const SAMPLE_LINES = 32;
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 export interface BrowserVmPorts {
@@ -16,20 +17,16 @@ export interface BrowserVmPorts {
   devtools: number;
 }
 
-/** What a browser VM must prove to be ready (F7, F33): display, painted desktop, browser. */
-export function browserVmProbes({ vnc, devtools }: BrowserVmPorts): Probe[] {
+/** What a browser VM must prove to be ready (F7, F33, F34): display of the size asked for, painted desktop, browser. */
+export function browserVmProbes({ vnc, devtools }: BrowserVmPorts, display: GuestDisplay): Probe[] {
+  const ask = <T>(question: (init: ServerInit) => RfbDialogue<T>, signal: AbortSignal): Promise<T> =>
+    talkRfb(vnc, joined(display.vncPassword, question), signal);
   return [
-    {
-      name: 'display',
-      check: async (signal) => {
-        const { width, height } = await talkRfb(vnc, shakeHands(), signal);
-        return `${width}x${height}`;
-      },
-    },
+    displayProbe(ask, display),
     {
       name: 'desktop',
       check: async (signal) => {
-        const { pixels, commonest } = await talkRfb(vnc, countPixels(), signal);
+        const { pixels, commonest } = await ask((init) => countColours(init, SAMPLE_LINES), signal);
         if (pixels - commonest < pixels * PAINTED_SHARE)
           throw new HearthError('guest_not_ready', 'the screen is of one colour');
         return 'painted';
@@ -37,6 +34,40 @@ export function browserVmProbes({ vnc, devtools }: BrowserVmPorts): Probe[] {
     },
     { name: 'browser', check: (signal) => askBrowser(devtools, signal) },
   ];
+}
+
+type Ask = <T>(question: (init: ServerInit) => RfbDialogue<T>, signal: AbortSignal) => Promise<T>;
+
+function* joined<T>(password: string, question: (init: ServerInit) => RfbDialogue<T>): RfbDialogue<T> {
+  return yield* question(yield* joinServer(password));
+}
+
+/** Until the screen once had the size asked for, it is told to; afterwards it has the size that its viewers give it. */
+function displayProbe(ask: Ask, { geometry }: GuestDisplay): Probe {
+  const wanted = sizeText(geometry);
+  let wasAsAsked = false;
+  function* measure(init: ServerInit): RfbDialogue<string> {
+    if (wasAsAsked || sizeText(init) === wanted) return sizeText(init);
+    try {
+      return sizeText(yield* resizeScreen(init, geometry.width, geometry.height));
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error);
+      throw new HearthError('guest_not_ready', `${sizeText(init)}, ${wanted} was asked for: ${cause}`);
+    }
+  }
+  return {
+    name: 'display',
+    check: async (signal) => {
+      const size = await ask(measure, signal);
+      wasAsAsked ||= size === wanted;
+      if (!wasAsAsked) throw new HearthError('guest_not_ready', `${size}, ${wanted} was asked for`);
+      return size;
+    },
+  };
+}
+
+function sizeText({ width, height }: { width: number; height: number }): string {
+  return `${width}x${height}`;
 }
 
 /** Asks Chromium's DevTools for its version. */

@@ -1,12 +1,8 @@
+import { RfbError, type RfbDialogue } from '@hearth/rfb';
 import { connect } from 'node:net';
-import { RfbError, type RfbStep } from './rfb.ts';
 
 /** Leads a dialogue with a server on loopback. Throws RfbError, the socket's error or the signal's reason. */
-export async function talkRfb<T>(
-  port: number,
-  dialogue: Generator<RfbStep, T, Buffer>,
-  signal: AbortSignal,
-): Promise<T> {
+export async function talkRfb<T>(port: number, dialogue: RfbDialogue<T>, signal: AbortSignal): Promise<T> {
   const socket = connect({ host: '127.0.0.1', port, signal });
   try {
     const chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
