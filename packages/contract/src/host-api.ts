@@ -28,15 +28,20 @@ export const hostVmStates = ['creating', 'booting', 'ready', 'failed', 'deleting
 export const hostVmStateSchema = z.enum(hostVmStates);
 export type HostVmState = z.infer<typeof hostVmStateSchema>;
 
-export const hostCreateVmSchema = z.strictObject({
-  kind: vmKindSchema,
-  ...vmSizeSchema.shape,
-  /** For a browser VM: the size of its screen; null for others. */
-  desktop: geometrySchema.nullable(),
-  /** When the user asked for it (epoch ms): the zero of the timeline. */
-  requestedAtMs: z.number(),
-  requestId: z.string(),
-});
+export const hostCreateVmSchema = z
+  .strictObject({
+    kind: vmKindSchema,
+    ...vmSizeSchema.shape,
+    /** For a browser VM: the size of its screen; null for others. */
+    desktop: geometrySchema.nullable(),
+    /** When the user asked for it (epoch ms): the zero of the timeline. */
+    requestedAtMs: z.number(),
+    requestId: z.string(),
+  })
+  .refine(({ kind, desktop }) => (kind === 'browser') === (desktop !== null), {
+    path: ['desktop'],
+    message: 'a browser VM has a desktop, no other VM has',
+  });
 export type HostCreateVm = z.infer<typeof hostCreateVmSchema>;
 
 /** A line of the address book: the one truth of the network. */

@@ -1,5 +1,9 @@
-import { agentHealthSchema, guestReportSchema, problemSchema } from '@hearth/contract';
+import { agentHealthSchema, guestReportSchema, problemSchema, type GuestDisplay } from '@hearth/contract';
+import { passwordFile } from '@hearth/rfb';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   IDENTITY,
@@ -167,5 +171,62 @@ describe('HTTP', () => {
     for await (const chunk of socket) text += String(chunk);
     expect(text).toContain('400 Bad Request');
     expect(text).toContain('"code":"bad_request"');
+  });
+});
+
+describe('the display of a browser VM', () => {
+  const geometry = { width: 1280, height: 720 };
+  const configure = (display: GuestDisplay | null, id: number) => ({
+    ...{ type: 'configure', id, token: TOKEN, display, hostTimeMs: Date.now() },
+    identity: { ...IDENTITY, kind: 'browser' },
+  });
+
+  it('has its password in force before it is probed, and probes begin anew with a new one', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hearth-display-'));
+    const vncPasswordFile = join(folder, 'run', 'vnc.passwd');
+    const probed: (GuestDisplay | null)[] = [];
+    const found: string[] = [];
+    const signals: AbortSignal[] = [];
+    await using agent = await startTestAgent({
+      vncPasswordFile,
+      probesFor: (display) => {
+        probed.push(display);
+        return [
+          {
+            name: 'display',
+            check: async (signal) => {
+              signals.push(signal);
+              found.push((await readFile(vncPasswordFile)).toString('hex'));
+              return 'seen';
+            },
+          },
+        ];
+      },
+    });
+    const one = { geometry, vncPassword: 'first-01' };
+    const two = { geometry, vncPassword: 'second02' };
+    agent.host.send(configure(one, 1));
+    expect((await agent.host.reply(1)).ok).toBe(true);
+    await expect.poll(() => found.length).toBe(1);
+    expect((await stat(vncPasswordFile)).mode & 0o777).toBe(0o600);
+    // The same again changes nothing.
+    agent.host.send(configure(one, 2));
+    expect((await agent.host.reply(2)).ok).toBe(true);
+    agent.host.send(configure(two, 3));
+    expect((await agent.host.reply(3)).ok).toBe(true);
+    await expect.poll(() => found.length).toBe(2);
+    expect(probed).toEqual([one, two]);
+    expect(found).toEqual(['first-01', 'second02'].map((word) => passwordFile(word).toString('hex')));
+    expect(signals[0]?.aborted).toBe(true);
+    expect(await readdir(dirname(vncPasswordFile))).toEqual(['vnc.passwd']);
+    await rm(folder, { recursive: true });
+  });
+
+  it('is needed: without one the VM is not configured', async () => {
+    await using agent = await startTestAgent();
+    agent.host.send(configure(null, 1));
+    const reply = await agent.host.reply(1);
+    expect([reply.ok, reply.error]).toEqual([false, expect.stringContaining('display')]);
+    expect((await agent.call('/health')).status).toBe(503);
   });
 });

@@ -119,7 +119,7 @@ function numberedName(name: string, count: number): string {
   const tail = ` (${count})${extension}`;
   let stem = name.slice(0, name.length - extension.length);
   while (stem.length > 1 && Buffer.byteLength(stem + tail) > MAX_NAME_BYTES)
-    stem = [...stem].slice(0, -1).join('');
+    stem = Array.from(stem).slice(0, -1).join('');
   return stem + tail;
 }
 

@@ -130,6 +130,7 @@ export function createHostServer({
   forward({ method: 'POST', url: '/v1/vms/:id/exec/:execId/signal' });
   forward({ method: 'GET', url: '/v1/vms/:id/files' });
   forward({ method: 'PUT', url: '/v1/vms/:id/files' });
+  forward({ method: 'GET', url: '/v1/vms/:id/folders' });
   return app;
 }
 

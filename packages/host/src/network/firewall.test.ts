@@ -58,10 +58,11 @@ test('allowed targets come before the private networks, and those before the int
   expect(rules.at(-1)).toContain('reject');
 });
 
-test('only the host itself may dial VMs from outside', () => {
+test('only the host itself may dial VMs from outside, and no desktop', () => {
   const rules = rulesOf(namespaceTable({ plan, uplink: 'host', allowed }), 'forward');
   const inward = rules.filter((rule) => rule.includes('"right":"uplink"') && rule.includes('iifname'));
-  expect(inward[0]).toContain('"right":"192.168.99.1"');
+  expect(inward[0]).toMatch(/"right":5900.*"reject"/);
+  expect(inward[1]).toContain('"right":"192.168.99.1"');
 });
 
 test('an allowed address that is the bridge itself opens a port in the namespace', () => {

@@ -1,4 +1,4 @@
-import type { Address } from '@hearth/contract';
+import { VNC_PORT, type Address } from '@hearth/contract';
 import { withoutNested, type AllowedTarget, type NetworkPlan } from './addressing.ts';
 import {
   accept,
@@ -136,6 +136,8 @@ export function namespaceTable({ plan, uplink, allowed }: NamespaceFirewall): Co
       ...(uplink === 'none'
         ? []
         : [
+            // A desktop is the host daemon's alone to dial, from in here: its VNC server asks for no more than eight characters.
+            [iif(plan.uplinkNamespace), oif(plan.bridge), toPort('tcp', VNC_PORT), reject],
             // The operator's own curl: the host, not what is behind it.
             [iif(plan.uplinkNamespace), oif(plan.bridge), from(plan.transitHost), accept],
             [

@@ -1,4 +1,4 @@
-import type { Config, ConfigInput } from '@hearth/contract';
+import { VNC_PORT, type Config, type ConfigInput } from '@hearth/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from '../exec/run.ts';
 import { prepareNamespace } from './namespace.ts';
@@ -72,6 +72,21 @@ test('the operator dials a VM from the machine, and nobody dials it from behind 
   expect(fromMachine.stdout).toContain('hello');
   await served;
   expect(await ping(lab.machine, ip)).toBe(true);
+});
+
+test('a desktop is dialled from the namespace of the host daemon only, not by other programs of the machine', async () => {
+  const { config, guest, ip } = await openGuest({ uplink: 'nat', dnsServers: ['203.0.113.10'] });
+  const port = String(VNC_PORT);
+  const served = guest.run('busybox', ['nc', '-l', '-p', port, '-e', 'echo', 'RFB 003.008'], {
+    timeoutMs: 20_000,
+  });
+  const dial = { okCodes: [0, 1] };
+  const fromMachine = await lab.machine('busybox', ['nc', '-w', '2', ip, port], dial);
+  expect(fromMachine.stdout).not.toContain('RFB');
+  // It was the firewall that kept the machine out: the server still waits for its one caller.
+  const fromNamespace = await runIn(config.name)('busybox', ['nc', '-w', '2', ip, port], dial);
+  expect(fromNamespace.stdout).toContain('RFB');
+  await served;
 });
 
 test('host: the machine reaches the VM, and the VM reaches an allowed port of the machine only', async () => {

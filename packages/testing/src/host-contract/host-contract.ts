@@ -1,4 +1,6 @@
 import {
+  DESKTOP_PASSWORD_HEADER,
+  DESKTOP_PROTOCOL,
   execEventSchema,
   fileWrittenSchema,
   folderSchema,
@@ -12,6 +14,8 @@ import {
   type ExecEvent,
   type HostVm,
 } from '@hearth/contract';
+import { request } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { Pool, type Dispatcher } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -23,8 +27,11 @@ export interface HostUnderTest {
 }
 
 const ID = 'vm-000000000000';
+const DESKTOP_ID = 'vm-000000000001';
 const BROWSER_ID = 'vm-000000000001';
 const DOWNLOADS = '/home/hearth/Downloads';
+/** `RFB 003.008` and a line feed: what a VNC server says first. */
+const GREETING_BYTES = 12;
 const listSchema = z.object({ vms: z.array(hostVmSchema) });
 
 /** One suite for every implementation of contract/host-api.ts. */
@@ -172,6 +179,29 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
       expect(failed.at(-1)).toMatchObject({ type: 'error', problem: { code: 'exec_failed' } });
     });
 
+    it('opens the desktop of a ready browser VM to the bytes of its VNC server, and refuses it of others', async () => {
+      expect(await problemOf(await call('GET', `/v1/vms/${ID}/desktop`))).toBe('bad_request');
+      expect(await upgrade(host.socketPath, ID)).toEqual({ code: 'not_found' });
+
+      const desktop = { width: 1024, height: 768 };
+      const body = { ...wanted, kind: 'browser', desktop };
+      expect((await call('PUT', `/v1/vms/${DESKTOP_ID}`, body)).statusCode).toBe(202);
+      expect(await upgrade(host.socketPath, DESKTOP_ID)).toEqual({ code: 'vm_not_ready' });
+      const events = await call('GET', '/v1/events');
+      for await (const event of readEvents(events.body, hostEventSchema)) {
+        if (event.type !== 'vm' || event.vm.id !== DESKTOP_ID) continue;
+        expect(event.vm.state, event.vm.failure?.detail).not.toBe('failed');
+        if (event.vm.state === 'ready') break;
+      }
+      const opened = await upgrade(host.socketPath, DESKTOP_ID);
+      expect(opened).toEqual({
+        greeting: 'RFB 003.008\n',
+        password: expect.stringMatching(/^.{8}$/) as string,
+      });
+      expect((await call('DELETE', `/v1/vms/${DESKTOP_ID}`)).statusCode).toBe(200);
+      expect(await upgrade(host.socketPath, DESKTOP_ID)).toEqual({ code: 'not_found' });
+    });
+
     it('keeps the console of a VM that is gone, and takes a second removal', async () => {
       const text = await call('GET', `/v1/vms/${ID}/console`);
       expect([text.statusCode, text.headers['content-type']]).toEqual([200, 'text/plain; charset=utf-8']);
@@ -181,4 +211,39 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
       expect(await problemOf(await call('GET', `/v1/vms/${ID}`))).toBe('not_found');
     });
   });
+}
+
+/** Asks for a desktop: its first bytes and the password, or the code of the problem. */
+async function upgrade(
+  socketPath: string,
+  id: string,
+): Promise<{ code: string } | { greeting: string; password: unknown }> {
+  const outcome = Promise.withResolvers<{ code: string } | { greeting: string; password: unknown }>();
+  const asked = request({
+    socketPath,
+    path: `/v1/vms/${id}/desktop`,
+    headers: { connection: 'Upgrade', upgrade: DESKTOP_PROTOCOL },
+  });
+  asked.on('error', outcome.reject);
+  asked.on('response', (answer) => {
+    expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+    json(answer).then((body) => {
+      outcome.resolve({ code: problemSchema.parse(body).code });
+    }, outcome.reject);
+  });
+  asked.on('upgrade', (answer, socket, head: Buffer) => {
+    expect(answer.statusCode).toBe(101);
+    const password = answer.headers[DESKTOP_PASSWORD_HEADER];
+    let greeting = '';
+    const read = (chunk: Buffer): void => {
+      greeting += chunk.toString('latin1');
+      if (greeting.length < GREETING_BYTES) return;
+      socket.destroy();
+      outcome.resolve({ greeting, password });
+    };
+    read(head);
+    socket.on('data', read).on('error', outcome.reject);
+  });
+  asked.end();
+  return outcome.promise;
 }
