@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import type { CommonOptions } from '../context.ts';
 import type { CreateOptions } from '../vm/create.ts';
 import type { ExecOptions } from '../vm/exec.ts';
+import type { VncOptions } from '../vm/vnc.ts';
 import { collectAssignment, parseSeconds, parseWholeNumber, withApiOptions } from './common.ts';
 
 export function addVmCommands(program: Command): void {
@@ -78,4 +79,15 @@ export function addVmCommands(program: Command): void {
     .action(async (source: string, target: string, options: CommonOptions) =>
       (await import('../vm/copy.ts')).copyFile(source, target, options),
     );
+
+  withApiOptions(vm.command('vnc'))
+    .description('make the desktop reachable for a VNC viewer, until Ctrl-C')
+    .argument('<id>')
+    .option(
+      '--listen <address:port>',
+      'where the viewer connects to; port 0: any that is free',
+      '127.0.0.1:0',
+    )
+    .option('--view', 'watch only, whatever the viewer sends')
+    .action(async (id: string, options: VncOptions) => (await import('../vm/vnc.ts')).serveVnc(id, options));
 }

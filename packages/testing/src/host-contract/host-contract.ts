@@ -180,7 +180,6 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
     });
 
     it('opens the desktop of a ready browser VM to the bytes of its VNC server, and refuses it of others', async () => {
-      expect(await problemOf(await call('GET', `/v1/vms/${ID}/desktop`))).toBe('bad_request');
       expect(await upgrade(host.socketPath, ID)).toEqual({ code: 'not_found' });
 
       const desktop = { width: 1024, height: 768 };
@@ -193,6 +192,7 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
         expect(event.vm.state, event.vm.failure?.detail).not.toBe('failed');
         if (event.vm.state === 'ready') break;
       }
+      expect(await problemOf(await call('GET', `/v1/vms/${DESKTOP_ID}/desktop`))).toBe('bad_request');
       const opened = await upgrade(host.socketPath, DESKTOP_ID);
       expect(opened).toEqual({
         greeting: 'RFB 003.008\n',
