@@ -49,6 +49,8 @@ export interface AgentOptions {
   log: Log;
 }
 
+type Configure = HostMessage & { type: 'configure' };
+
 export interface RunningAgent {
   port: number;
   stop(): Promise<void>;
@@ -101,10 +103,10 @@ export async function startAgent({
     log,
   });
 
-  const configure = async (message: HostMessage & { type: 'configure' }): Promise<undefined> => {
+  const configure = async (message: Configure, receivedAtMs: number): Promise<undefined> => {
     if (message.identity.kind === 'browser' && message.display === null)
       throw new HearthError('bad_request', 'a browser VM needs a display');
-    await applyIdentity({ ...message, receivedAtMs: performance.now(), system, log });
+    await applyIdentity({ ...message, receivedAtMs, system, log });
     gate.set(message.token);
     if (!isDeepStrictEqual(display, message.display)) {
       // The probes log in with the password: it is in force before they begin.
@@ -122,10 +124,19 @@ export async function startAgent({
     identity = message.identity;
     log('configured', { vmId: identity.vmId, kind: identity.kind });
   };
+  // The host answers each hello, and hello is said until an answer came: on a slow machine several answers come at once.
+  let lastConfigured: Promise<unknown> = Promise.resolve();
+  const configureInTurn = (message: Configure): Promise<undefined> => {
+    const receivedAtMs = performance.now();
+    const begin = () => configure(message, receivedAtMs);
+    const turn = lastConfigured.then(begin, begin);
+    lastConfigured = turn;
+    return turn;
+  };
   const handle = async (message: HostMessage): Promise<unknown> => {
     switch (message.type) {
       case 'configure':
-        return configure(message);
+        return configureInTurn(message);
       case 'report':
         return makeReport(system, readAddresses, services());
       case 'shutdown':
