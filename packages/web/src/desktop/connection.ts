@@ -46,6 +46,7 @@ export class DesktopConnection {
   readonly #options: ConnectionOptions;
   readonly #leaving = new AbortController();
   #rfb: RFB | null = null;
+  #socket: WebSocket | null = null;
   #hurry = new AbortController();
   #running = false;
   #fit: Fit = 'resize';
@@ -67,6 +68,8 @@ export class DesktopConnection {
   close(): void {
     this.#leaving.abort(new HearthError('aborted', 'the page was left'));
     this.#hurry.abort();
+    // An orderly end: the place, and the control with it, is free for others at once.
+    this.#socket?.close(1000);
     this.#rfb?.disconnect();
   }
 
@@ -157,6 +160,7 @@ export class DesktopConnection {
     const address = new URL(path, location.href);
     address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(address);
+    this.#socket = socket;
     let closed: HearthError | null = null;
     // Before noVNC's own: it hides the code.
     socket.addEventListener('close', ({ code, reason }) => {
@@ -201,6 +205,7 @@ export class DesktopConnection {
       clearTimeout(slow);
       for (const end of ends) end();
       this.#rfb = null;
+      this.#socket = null;
     }
     const { sinceMs } = connected;
     return { error: closed, worked: sinceMs !== null && performance.now() - sinceMs > WORKED_MS };
