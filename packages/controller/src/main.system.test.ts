@@ -1,14 +1,17 @@
-import { healthSchema, vmSchema } from '@hearth/contract';
+import { healthSchema, ticketSchema, vmSchema } from '@hearth/contract';
 import { startFakeHost, type FakeHost } from '@hearth/testing';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { openTestViewer } from './desktops/test-viewer.ts';
 import { findAccount } from './privileges.ts';
+import { until } from './test-controller.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../../..');
 const readySchema = z.object({ url: z.string(), pid: z.number() });
@@ -145,6 +148,18 @@ describe('the controller as it is started', () => {
     expect((await fetch(`${url}/api/openapi.json`)).status).toBe(200);
     expect((await fetch(`${url}/api/docs/`)).status).toBe(200);
     expect((await fetch(`${url}/api/docs/js/scalar.js`)).status).toBe(200);
+    const built = existsSync(join(CHECKOUT, 'packages/web/dist/index.html'));
+    expect((await fetch(`${url}/`)).status, 'the page, or what to do to have it').toBe(built ? 200 : 500);
+
+    // A desktop: watched, and as a picture.
+    const browser = await fetch(`${url}/api/vms`, { method: 'POST', headers, body: '{"kind":"browser"}' });
+    const desktop = `${url}/api/vms/${vmSchema.parse(await browser.json()).id}/desktop`;
+    const ask = (): Promise<Response> => fetch(`${desktop}/ticket`, { method: 'POST', headers, body: '{}' });
+    await until('a desktop', async () => (await ask()).status === 201);
+    const viewer = openTestViewer(url, ticketSchema.parse(await (await ask()).json()).path);
+    expect(await viewer.join()).toMatchObject({ width: 640, height: 480 });
+    const picture = await fetch(`${desktop}/screenshot.png`, { headers });
+    expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/png']);
     const database = await stat(join(folder, 'state', 'controller', 'hearth.db'));
     expect([database.uid, database.mode & 0o777]).toEqual([uid, 0o600]);
     expect((await stat(join(folder, 'state', 'controller'))).mode & 0o777).toBe(0o700);

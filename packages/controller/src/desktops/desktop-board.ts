@@ -52,6 +52,8 @@ export interface DesktopBoard {
   act(vmId: VmId, userId: UserId, action: ControlAction): DesktopState;
   state(vmId: VmId): DesktopState;
   watch(vmId: VmId, listener: DesktopListener): () => void;
+  /** Ends all desktops. */
+  close(reason: HearthError): void;
   /** Desktops with viewers or listeners, for tests of leaks. */
   size(): number;
 }
@@ -214,6 +216,9 @@ export function createDesktopBoard({ now, maxViewers, follow }: DesktopBoardDeps
         desktop.listeners.delete(listener);
         tidy(vmId, desktop);
       };
+    },
+    close: (reason) => {
+      for (const vmId of [...desktops.keys()]) end(vmId, reason);
     },
     size: () => desktops.size,
   };

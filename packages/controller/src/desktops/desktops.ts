@@ -85,6 +85,8 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
   });
   const chooseEncoding = createEncodingChooser(config.desktop.encoding);
 
+  signal.addEventListener('abort', () => board.close(abortReason(signal)), { once: true });
+
   const serve = async (socket: WebSocket, caller: Caller, gone: AbortSignal): Promise<HearthError | null> => {
     const { vmId, requestId } = caller;
     const grant = await tickets.spend(caller.ticket, vmId);
@@ -92,6 +94,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
     requireDesktop(vm);
     const reason = outOfReach(vm);
     if (reason !== null) throw reason;
+    if (signal.aborted) throw abortReason(signal);
 
     const ended = new AbortController();
     let bridge: Bridge | null = null;
@@ -99,7 +102,6 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
       close: (error) => ended.abort(error),
       releaseInput: () => bridge?.releaseInput(),
     });
-    const all = AbortSignal.any([ended.signal, signal]);
     const fields = { vmId, requestId, viewerId: grant.viewerId, userId: grant.identity.userId };
     let goodbye = false;
     socket.once('close', (code: number) => {
@@ -109,7 +111,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
       const progress = startProgress({
         what: `opening the desktop of ${vmId}`,
         timeoutMs: CONNECT_TIMEOUT_MS,
-        signal: AbortSignal.any([all, gone]),
+        signal: AbortSignal.any([ended.signal, gone]),
         log,
       });
       const policy = await chooseEncoding(caller, () =>
@@ -125,7 +127,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
         limits: desktopLimits,
         onNotice: place.notice,
         onGeometry: place.showGeometry,
-        signal: all,
+        signal: ended.signal,
       });
       log('a viewer is connected to a desktop', { ...fields, mode: grant.mode, policy });
       const error = await bridge.ended;
@@ -148,7 +150,6 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
       const gone = new AbortController();
       socket.once('close', () => gone.abort(new HearthError('aborted', 'the viewer went away')));
       try {
-        if (signal.aborted) throw abortReason(signal);
         await serve(socket, caller, gone.signal);
       } catch (error) {
         const cause = asHearthError(error);

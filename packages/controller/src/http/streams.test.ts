@@ -3,10 +3,12 @@ import {
   HearthError,
   readEvents,
   vmEventSchema,
+  vmListEventSchema,
   vmSchema,
   type ExecEvent,
   type Vm,
   type VmId,
+  type VmListEvent,
 } from '@hearth/contract';
 import { startFakeHost, type FakeHost } from '@hearth/testing';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -14,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startTestController, until, type TestController } from '../test-controller.ts';
+import { serverEvents } from '../test-events.ts';
 import { refused } from '../test-problem.ts';
 
 let folder: string;
@@ -48,17 +51,9 @@ const bodyOf = (answer: Response): AsyncIterable<Uint8Array> => {
   if (answer.body === null) throw new Error('no body');
   return answer.body;
 };
-async function* serverEvents(answer: Response): AsyncGenerator<Vm> {
-  let text = '';
-  for await (const chunk of bodyOf(answer)) {
-    text += Buffer.from(chunk).toString();
-    for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n')) {
-      const data = /^data: (.*)$/m.exec(text.slice(0, end))?.[1];
-      text = text.slice(end + 2);
-      if (data !== undefined) yield vmEventSchema.parse(JSON.parse(data)).vm;
-    }
-  }
-}
+const vmsOf = async function* (answer: Response): AsyncGenerator<Vm> {
+  for await (const { vm } of serverEvents(answer, vmEventSchema)) yield vm;
+};
 
 describe('GET /api/vms/:id/events', () => {
   it('tells the VM at once and at each change, and ends when it is deleted', async () => {
@@ -67,7 +62,7 @@ describe('GET /api/vms/:id/events', () => {
     expect(answer.headers.get('content-type')).toBe('text/event-stream');
     const states: Vm['state'][] = [];
     const versions: number[] = [];
-    for await (const vm of serverEvents(answer)) {
+    for await (const vm of vmsOf(answer)) {
       states.push(vm.state);
       versions.push(vm.version);
       if (vm.state === 'ready') await api.call(ana, 'DELETE', `/api/vms/${id}`);
@@ -84,11 +79,93 @@ describe('GET /api/vms/:id/events', () => {
     await Promise.all(
       clients.map(async ({ signal }) => {
         const answer = await api.call(ana, 'GET', `/api/vms/${id}/events`, { signal });
-        await serverEvents(answer).next();
+        await vmsOf(answer).next();
       }),
     );
     clients.forEach((client) => client.abort());
     await until('no subscription', () => api.controller.changes.size() === 0);
+  });
+});
+
+describe('GET /api/vms/events', () => {
+  const follow = async (token: string): Promise<AsyncGenerator<VmListEvent>> => {
+    const answer = await api.call(token, 'GET', '/api/vms/events');
+    expect(answer.headers.get('content-type')).toBe('text/event-stream');
+    return serverEvents(answer, vmListEventSchema);
+  };
+  /** States of one VM as they come, up to the given one. */
+  const statesUntil = async (
+    events: AsyncGenerator<VmListEvent>,
+    id: VmId,
+    last: Vm['state'],
+  ): Promise<Vm['state'][]> => {
+    const states: Vm['state'][] = [];
+    while (states.at(-1) !== last) {
+      const { value } = (await events.next()) as { value: VmListEvent };
+      if (value.type === 'vm' && value.vm.id === id) states.push(value.vm.state);
+    }
+    return states;
+  };
+
+  it('tells your VMs, then every change and every new one, up to its end; nobody else’s', async () => {
+    const bob = await api.token('bob');
+    await api.call(bob, 'POST', '/api/vms', { body: { kind: 'cli' } });
+    const [old, gone] = [await readyVm(), await readyVm()];
+    await api.call(ana, 'DELETE', `/api/vms/${gone}?wait=true`);
+    const events = await follow(ana);
+    const first = await events.next();
+    expect(first.value).toMatchObject({ type: 'vm', vm: { id: old, state: 'ready' } });
+    expect((await events.next()).value).toEqual({ type: 'listed' });
+
+    const id = await create();
+    expect(await statesUntil(events, id, 'ready')).toContain('starting');
+    await api.call(bob, 'POST', '/api/vms', { body: { kind: 'cli' } });
+    await api.call(ana, 'DELETE', `/api/vms/${id}`);
+    expect(await statesUntil(events, id, 'deleted')).toEqual(['deleting', 'deleted']);
+    await api.call(ana, 'DELETE', `/api/vms/${old}`);
+    const rest: VmListEvent[] = [];
+    while (rest.length < 2) rest.push((await events.next()).value as VmListEvent);
+    expect(rest, 'nothing of bob’s came between').toMatchObject([{ vm: { id: old } }, { vm: { id: old } }]);
+    await events.return(undefined);
+    await until('no subscription', () => api.controller.changes.size() === 0);
+  });
+
+  it('ends a VM that the host refused for whoever saw it', async () => {
+    const events = await follow(ana);
+    expect((await events.next()).value).toEqual({ type: 'listed' });
+    host.script.createDelayMs = 50;
+    host.script.refuseCreate = new HearthError('disk_full', 'no space');
+    const creating = api.call(ana, 'POST', '/api/vms', { body: { kind: 'cli' } });
+    await until(
+      'the record',
+      async () => (await api.db.selectFrom('vms').selectAll().execute()).length === 1,
+    );
+    const late = await follow(ana);
+    const { value: seen } = (await late.next()) as { value: VmListEvent };
+    expect(seen).toMatchObject({ type: 'vm', vm: { state: 'requested' } });
+    expect((await late.next()).value).toEqual({ type: 'listed' });
+    expect((await creating).status).toBe(507);
+    expect((await late.next()).value).toMatchObject({ type: 'vm', vm: { state: 'deleted' } });
+    await Promise.all([events.return(undefined), late.return(undefined)]);
+  });
+
+  it('misses nothing of what happens while it begins', async () => {
+    const ids = await Promise.all(Array.from({ length: 5 }, create));
+    const events = await follow(ana);
+    const last = new Map<VmId, Vm>();
+    await until('all to be ready', async () => {
+      const { value } = (await events.next()) as { value: VmListEvent };
+      if (value.type === 'vm') {
+        expect(value.vm.version, 'versions only grow').toBeGreaterThan(last.get(value.vm.id)?.version ?? -1);
+        last.set(value.vm.id, value.vm);
+      }
+      return ids.every((id) => last.get(id)?.state === 'ready');
+    });
+    await events.return(undefined);
+  });
+
+  it('is for nobody without a token', async () => {
+    expect(await refused(await api.call(null, 'GET', '/api/vms/events'))).toMatchObject({ status: 401 });
   });
 });
 

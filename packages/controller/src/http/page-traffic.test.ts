@@ -1,0 +1,80 @@
+import { parseConfig, ticketSchema, vmSchema, type VmId } from '@hearth/contract';
+import { startFakeHost, type FakeHost } from '@hearth/testing';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openTestViewer } from '../desktops/test-viewer.ts';
+import { startTestController, until, type TestController } from '../test-controller.ts';
+import { makeTestWebApp } from '../test-web-app.ts';
+
+const limits = parseConfig({}, {}).controller;
+const WINDOW_SECONDS = limits.rateLimit.windowMinutes * 60;
+/** As packages/web does. */
+const THUMBNAIL_SECONDS = 30;
+/** The longest pause of a page between two tries to connect again. */
+const RECONNECT_SECONDS = 10;
+
+let folder: string;
+let host: FakeHost;
+let api: TestController;
+let ana: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hearth-traffic-'));
+  host = await startFakeHost(join(folder, 'host.sock'));
+  api = await startTestController(host.socketPath, {}, {}, makeTestWebApp());
+  ana = await api.token('ana');
+});
+afterEach(async () => {
+  await api[Symbol.asyncDispose]();
+  await host.close();
+  await rm(folder, { recursive: true });
+});
+
+describe('F29: the allowance of requests', () => {
+  it('holds all that the pages ask for in its time, with as many VMs as one may have, at the worst', async () => {
+    const call = async (method: string, path: string, body?: unknown): Promise<Response> => {
+      const answer = await api.call(ana, method, path, body === undefined ? {} : { body });
+      expect(answer.status, `${method} ${path}`).toBeLessThan(300);
+      return answer;
+    };
+    const create = async (): Promise<VmId> =>
+      vmSchema.parse(await (await call('POST', '/api/vms', { kind: 'browser' })).json()).id;
+    const ids: VmId[] = [];
+    while (ids.length < limits.maxVmsPerUser) ids.push(await create());
+    // Not asked over the API: these calls would count.
+    await until('all to be ready', async () =>
+      (await api.db.selectFrom('vms').select('state').execute()).every(({ state }) => state === 'ready'),
+    );
+
+    // *My VMs*, open all the time: thumbnails, and the events that are opened again each time they break.
+    let last: Response | null = null;
+    for (let second = 0; second < WINDOW_SECONDS; second += THUMBNAIL_SECONDS)
+      for (const id of ids) last = await call('GET', `/api/vms/${id}/desktop/screenshot.png?width=320`);
+    const thumbnails = Number(last?.headers.get('ratelimit-remaining'));
+    // A desktop beside it, which loses its connection as often as it can: ticket, WebSocket and two event streams.
+    const [id] = ids as [VmId];
+    for (let second = 0; second < WINDOW_SECONDS; second += RECONNECT_SECONDS) {
+      await call('GET', `/vms/${id}`);
+      await call('GET', '/api/me');
+      const stop = new AbortController();
+      for (const path of ['/api/vms/events', `/api/vms/${id}/events`, `/api/vms/${id}/desktop/events`]) {
+        const answer = await api.call(ana, 'GET', path, { signal: stop.signal });
+        expect(answer.status, path).toBe(200);
+      }
+      stop.abort();
+      const ticket = ticketSchema.parse(
+        await (await call('POST', `/api/vms/${id}/desktop/ticket`, {})).json(),
+      );
+      const viewer = openTestViewer(api.url, ticket.path, { authorization: `Bearer ${ana}` });
+      await viewer.join();
+      viewer.socket.close(1000);
+    }
+    const calls = await call('GET', '/api/me');
+    const streams = await call('GET', `/api/vms/${id}/console`);
+    // More than a third is left of each allowance for what people do themselves.
+    for (const answer of [calls, streams])
+      expect(Number(answer.headers.get('ratelimit-remaining'))).toBeGreaterThan(limits.rateLimit.max / 3);
+    expect(thumbnails).toBeGreaterThan(limits.rateLimit.max / 2);
+  }, 60_000);
+});
