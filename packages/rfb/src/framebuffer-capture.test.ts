@@ -25,7 +25,8 @@ describe('picture of the screen', () => {
         rawRectangle([0, 1, 1, 2], () => 0x99ffffff),
       ),
       noise,
-      // A pixel that was painted already is not counted twice.
+      // Pixels that were painted already are not counted again.
+      update(rawRectangle([0, 0, 4, 1], () => 5)),
       update(
         rawRectangle([0, 0, 4, 1], (pixel) => 0x0a0b0c + pixel),
         rawRectangle([3, 3, 0, 0], () => 0),

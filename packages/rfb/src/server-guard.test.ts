@@ -175,6 +175,32 @@ describe('server guard', () => {
     expect(() => guard.push(cutText(Buffer.alloc(CLIPBOARD_BYTES + 1)))).toThrow('10001');
   });
 
+  it.each<[string, [number, number], Buffer]>([
+    ['11 bytes as they are', [11, 1], Buffer.concat([u8(0x40, 1, 3), Buffer.alloc(12 + 11)])],
+    [
+      '12 bytes compressed',
+      [12, 1],
+      Buffer.concat([u8(0x40, 1, 3), Buffer.alloc(12), u8(5), Buffer.alloc(5)]),
+    ],
+    ['one bit a pixel', [16, 5], Buffer.concat([u8(0x40, 1, 1), Buffer.alloc(6 + 10)])],
+    ['three colours', [16, 5], Buffer.concat([u8(0x40, 1, 2), Buffer.alloc(9), u8(5), Buffer.alloc(5)])],
+    ['3 pixels as they are', [3, 1], Buffer.concat([u8(0), Buffer.alloc(9)])],
+    ['4 pixels compressed', [4, 1], Buffer.concat([u8(0), u8(0x85, 0), Buffer.alloc(5)])],
+    ['127 bytes', [64, 64], Buffer.concat([u8(0), u8(127), Buffer.alloc(127)])],
+    ['128 bytes', [64, 64], Buffer.concat([u8(0), u8(0x80, 1), Buffer.alloc(128)])],
+    ['16383 bytes', [64, 64], Buffer.concat([u8(0), u8(0xff, 0x7f), Buffer.alloc(16_383)])],
+    ['16384 bytes', [64, 64], Buffer.concat([u8(0x90), u8(0x80, 0x80, 1), Buffer.alloc(16_384)])],
+    [
+      'all 22 bits of a length',
+      [640, 480],
+      Buffer.concat([u8(0), u8(0xab, 0xcd, 0x12), Buffer.alloc(0x2b | (0x4d << 7) | (0x12 << 14))]),
+    ],
+  ])('knows the end of Tight data: %s', (_, [width, height], payload) => {
+    const guard = start();
+    guard.push(update(rectangle([0, 0, width, height], 7, payload)));
+    expect(() => guard.push(END)).toThrow('type 99');
+  });
+
   it('goes on where the name of the desktop ends', () => {
     const guard = start();
     guard.push(update(rectangle([0, 0, 0, 0], -307, text('Ä desktop')), bigRaw));

@@ -100,17 +100,14 @@ export function createViewerFilter({
     }
   };
 
-  /** A cut text so long, or of so little use, that its payload needn't even be kept until it is complete. */
-  const isDroppedByHead = (head: Buffer, at: number): boolean => {
+  /** A cut text so long that its payload isn't kept until it is complete. */
+  const isTooLong = (head: Buffer, at: number): boolean => {
     if (head.readUInt8(at) !== viewerMessages.cutText) return false;
     const length = head.readInt32BE(at + 4);
     const limit = length >= 0 ? clipboardLimitBytes : wirePayloadBytes(clipboardLimitBytes);
-    if (Math.abs(length) > limit) {
-      if (mayControl()) onDropped('clipboard_too_large');
-      return true;
-    }
-    const mayBeCaps = length < 0 && -length <= MAX_CAPS_BYTES;
-    return !mayBeCaps && !mayControl();
+    if (Math.abs(length) <= limit) return false;
+    if (mayControl()) onDropped('clipboard_too_large');
+    return true;
   };
 
   /** The message as it may go on: itself, another one, or null. */
@@ -210,7 +207,7 @@ export function createViewerFilter({
         const wanted = Math.abs(lengthOf(part, 0, partBytes));
         endRun(at + keep(chunk, at, wanted));
         const length = lengthOf(part, 0, partBytes);
-        if (length > 0 && isDroppedByHead(part, 0)) {
+        if (length > 0 && isTooLong(part, 0)) {
           skipBytes = length - partBytes;
           endPart();
         } else if (length === partBytes) {
@@ -221,7 +218,7 @@ export function createViewerFilter({
         }
       } else {
         const length = lengthOf(chunk, at, chunk.length);
-        if (length > 0 && isDroppedByHead(chunk, at)) {
+        if (length > 0 && isTooLong(chunk, at)) {
           skipBytes = length;
           endRun(at);
         } else if (length > 0 && at + length <= chunk.length) {
