@@ -92,42 +92,42 @@ async function readScreen() {
   return { width, height, seen };
 }
 
-/** The policy file, as the browser itself says that it took it. */
+/** One policy of the file, by what it does: without the file, a page of this machine may ask where it is. */
 async function policies() {
-  const answer = await fetch('http://127.0.0.1:9222/json/new?chrome://policy', {
-    method: 'PUT',
-    signal: deadline,
-  });
-  const { id, webSocketDebuggerUrl } = await answer.json();
-  const browser = new WebSocket(webSocketDebuggerUrl);
-  await new Promise((resolve, reject) => {
-    browser.onopen = resolve;
-    browser.onerror = () => reject(new Error('DevTools took no connection'));
-  });
-  const evaluate = (expression) =>
-    new Promise((resolve) => {
-      browser.onmessage = ({ data }) => resolve(JSON.parse(data).result?.result?.value ?? '');
-      browser.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } }));
-    });
-  // The page builds itself of shadow trees.
-  const READ = `(function read(node) {
-    return [...node.childNodes].map((child) => read(child) + (child.shadowRoot ? read(child.shadowRoot) : '')).join(' ') + (node.nodeType === 3 ? node.data : '');
-  })(document.body)`;
-  const wanted = Object.keys(JSON.parse(readFileSync('/etc/chromium/policies/managed/hearth.json', 'utf8')));
-  let missing = wanted;
-  let text = '';
-  while (!deadline.aborted) {
-    text = await evaluate(READ);
-    missing = wanted.filter((name) => !text.includes(name));
-    if (missing.length === 0) break;
-    await pause(500);
+  const place = 'http://127.0.0.1:9222/json/version';
+  const opened = await fetch(`http://127.0.0.1:9222/json/new?${place}`, { method: 'PUT', signal: deadline });
+  const { id, webSocketDebuggerUrl } = await opened.json();
+  const expression = `document.readyState === 'complete' && location.href === '${place}'
+    ? navigator.permissions.query({ name: 'geolocation' }).then(({ state }) => state) : null`;
+  const page = await openDevtools(webSocketDebuggerUrl);
+  let state = null;
+  while (state === null && !deadline.aborted) {
+    state = (await page.ask('Runtime.evaluate', { expression, awaitPromise: true })).result?.value ?? null;
+    if (state === null) await pause(300);
   }
-  browser.close();
+  page.close();
   await fetch(`http://127.0.0.1:9222/json/close/${id}`);
-  if (missing.length > 0) throw new Error(`the browser does not have ${missing}`);
-  const bad = /(Unknown policy|Error, Ignored|Invalid|Deprecated)/.exec(text.replace(/\s+/g, ' '));
-  if (bad !== null) throw new Error(`the browser says '${bad[0]}' of a policy`);
-  return `${wanted.length} policies`;
+  if (state !== 'denied')
+    throw new Error(`the browser does not follow its policies: geolocation is ${state}`);
+  return 'the browser follows them';
+}
+
+async function openDevtools(url) {
+  const socket = new WebSocket(url);
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onerror = () => reject(new Error('DevTools took no connection'));
+    deadline.addEventListener('abort', () => reject(deadline.reason));
+  });
+  return {
+    ask: (method, params) =>
+      new Promise((resolve, reject) => {
+        socket.onmessage = ({ data }) => resolve(JSON.parse(data).result ?? {});
+        deadline.addEventListener('abort', () => reject(deadline.reason));
+        socket.send(JSON.stringify({ id: 1, method, params }));
+      }),
+    close: () => socket.close(),
+  };
 }
 
 /** Asks for another size as a viewer does; the window of the browser must follow, and be put back with it. */
@@ -164,17 +164,13 @@ async function resize() {
 
 /** Until the browser's window has this size. */
 async function windowIs(width, height) {
-  let bounds = {};
   const { webSocketDebuggerUrl } = await (await fetch('http://127.0.0.1:9222/json/version')).json();
   const pages = await (await fetch('http://127.0.0.1:9222/json/list')).json();
   const targetId = pages.find(({ type }) => type === 'page').id;
-  const browser = new WebSocket(webSocketDebuggerUrl);
-  await new Promise((resolve) => (browser.onopen = resolve));
+  const browser = await openDevtools(webSocketDebuggerUrl);
+  let bounds = {};
   while (!deadline.aborted) {
-    bounds = await new Promise((resolve) => {
-      browser.onmessage = ({ data }) => resolve(JSON.parse(data).result.bounds);
-      browser.send(JSON.stringify({ id: 1, method: 'Browser.getWindowForTarget', params: { targetId } }));
-    });
+    ({ bounds } = await browser.ask('Browser.getWindowForTarget', { targetId }));
     if (bounds.width === width && bounds.height === height) break;
     await pause(300);
   }
