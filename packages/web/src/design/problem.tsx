@@ -18,12 +18,12 @@ export interface TroubleProps {
   children?: ReactNode;
 }
 
-/** What stands in an error or in a VM's failure. */
+/** What stands in an error or in a VM's failure; `detail` may be empty. */
 export function Trouble({ title, detail, hint, children }: TroubleProps): ReactElement {
   return (
     <div className="notice bad" role="alert">
       <strong>{title}</strong>
-      <span>{detail}</span>
+      {detail === '' ? null : <span>{detail}</span>}
       <span className="muted small">
         <Hint text={hint} />
       </span>

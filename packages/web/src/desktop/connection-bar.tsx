@@ -25,6 +25,8 @@ export interface ConnectionBarProps {
   fullScreen: boolean;
   /** Something goes on that the bar must not hide. */
   busy: boolean;
+  /** Whoever watches may see the VM's other pages. */
+  wayBack: boolean;
 }
 
 const words: Readonly<Record<PanelName, { label: string; icon: IconName }>> = {
@@ -86,9 +88,16 @@ export function ConnectionBar(props: ConnectionBarProps): ReactElement {
               pressed={props.fullScreen}
               onClick={props.onFullScreen}
             />
-            <Link className="bar-button" to={`/vms/${vmId}`} title="About this VM" aria-label="About this VM">
-              <Icon name="back" />
-            </Link>
+            {props.wayBack ? (
+              <Link
+                className="bar-button"
+                to={`/vms/${vmId}`}
+                title="About this VM"
+                aria-label="About this VM"
+              >
+                <Icon name="back" />
+              </Link>
+            ) : null}
           </>
         ) : null}
       </nav>

@@ -1,4 +1,4 @@
-import { asHearthError, errorOfClose, errorTable, HearthError } from '@hearth/contract';
+import { asHearthError, errorOfClose, HearthError } from '@hearth/contract';
 import RFB from '@novnc/novnc';
 import { pauseUnlessWoken } from '../api/waiting.ts';
 import { applyFit, resizeWhenSettled, type Fit } from './fit.ts';
@@ -162,10 +162,10 @@ export class DesktopConnection {
     const socket = new WebSocket(address);
     this.#socket = socket;
     let closed: HearthError | null = null;
-    // Before noVNC's own: it hides the code.
+    // Before noVNC's own: it hides the code. (There is no room for a detail in it.)
     socket.addEventListener('close', ({ code, reason }) => {
       const known = errorOfClose(code, reason);
-      if (known !== null) closed = new HearthError(known, wordsOf(known));
+      if (known !== null) closed = new HearthError(known, '');
     });
     const rfb = new RFB(target, socket, { shared: true });
     this.#rfb = rfb;
@@ -220,6 +220,3 @@ function closing(socket: WebSocket): Promise<void> {
   socket.addEventListener('close', () => resolve(undefined), { once: true });
   return promise.finally(() => clearTimeout(timer));
 }
-
-/** A close code has no room for a detail. */
-const wordsOf = (code: keyof typeof errorTable): string => `the connection was closed: ${code}`;

@@ -125,6 +125,7 @@ export function DesktopView({ vmId, signedIn, linkTicket }: DesktopViewProps): R
           onKeyboard={() => keyboardField.current?.focus()}
           onFullScreen={toggleFullScreen}
           fullScreen={fullScreen}
+          wayBack={signedIn !== null}
           busy={uploads.uploads.some((upload) => upload.state === 'sending')}
         />
         {isConnected && present && situation !== null && viewerId !== null ? (

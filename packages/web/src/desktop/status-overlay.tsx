@@ -1,7 +1,7 @@
 import { errorTable } from '@hearth/contract';
 import type { ReactElement } from 'react';
 import { Link } from 'react-router';
-import { Problem } from '../design/problem.tsx';
+import { Problem, Trouble } from '../design/problem.tsx';
 import type { ConnectionState } from './connection.ts';
 
 export interface StatusOverlayProps {
@@ -22,11 +22,19 @@ export function StatusOverlay({
   if (state.kind === 'over')
     return (
       <div className="status-card">
-        <Problem error={state.error} />
+        {fromLink ? (
+          <Trouble
+            title={errorTable[state.error.code].title}
+            detail=""
+            hint="A link to a desktop opens it once, and within 30 seconds."
+          />
+        ) : (
+          <Problem error={state.error} />
+        )}
         <div className="row">
           {fromLink ? (
             <span className="muted small">
-              This view was opened by a link for one use. Ask for a new link, or{' '}
+              Ask for a new link, or{' '}
               <Link to={`/vms/${vmId}/desktop`}>open the desktop with your own sign-in</Link>.
             </span>
           ) : (
