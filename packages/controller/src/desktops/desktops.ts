@@ -30,8 +30,8 @@ import { createDesktopBoard, type DesktopListener } from './desktop-board.ts';
 import { createEncodingChooser } from './encoding-choice.ts';
 import type { Tickets } from './tickets.ts';
 
-/** Opening the display of a VM: a dial and a handshake on an emulated guest that may be busy. */
-const CONNECT_TIMEOUT_MS = 15_000;
+/** Everything before the first picture. The way to the display has a shorter deadline of its own, with a better reason. */
+const OPEN_TIMEOUT_MS = 25_000;
 /** RFC 6455: the viewer ended it on purpose; a lost network or a page that goes away says something else. */
 const NORMAL_CLOSURE = 1000;
 
@@ -110,7 +110,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
     try {
       const progress = startProgress({
         what: `opening the desktop of ${vmId}`,
-        timeoutMs: CONNECT_TIMEOUT_MS,
+        timeoutMs: OPEN_TIMEOUT_MS,
         signal: AbortSignal.any([ended.signal, gone]),
         log,
       });

@@ -27,16 +27,17 @@ export function scaledRows({ width, height, rgba }: Picture, wanted: number | un
       const bottom = Math.max(top + 1, Math.floor(((y + 1) * height) / rows));
       for (let x = 0; x < wanted; x += 1) {
         const [begin, end] = [left[x] ?? 0, left[x + 1] ?? 0];
-        const sum = [0, 0, 0] as [number, number, number];
+        let [red, green, blue] = [0, 0, 0];
         for (let line = top; line < bottom; line += 1)
           for (let at = (line * width + begin) * 4; at < (line * width + end) * 4; at += 4) {
-            sum[0] += rgba[at] ?? 0;
-            sum[1] += rgba[at + 1] ?? 0;
-            sum[2] += rgba[at + 2] ?? 0;
+            red += rgba[at] ?? 0;
+            green += rgba[at + 1] ?? 0;
+            blue += rgba[at + 2] ?? 0;
           }
         const pixels = (bottom - top) * (end - begin);
-        for (let channel = 0; channel < 3; channel += 1)
-          target[x * 3 + channel] = Math.round((sum[channel] ?? 0) / pixels);
+        target[x * 3] = Math.round(red / pixels);
+        target[x * 3 + 1] = Math.round(green / pixels);
+        target[x * 3 + 2] = Math.round(blue / pixels);
       }
     },
   };

@@ -11,7 +11,9 @@ import {
   type VmId,
 } from '@hearth/contract';
 import { fakePixel, startFakeHost, type FakeDisplay, type FakeHost } from '@hearth/testing';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PNG } from 'pngjs';
@@ -121,9 +123,7 @@ describe('F41: a ticket', () => {
   it('is not even looked at for a page of another origin', async () => {
     const { path } = await ticketFor(await create());
     const foreign = openTestViewer(api.url, path, { origin: 'http://evil.example' });
-    const [, answer] = await new Promise<[unknown, { statusCode?: number }]>((resolve) =>
-      foreign.socket.once('unexpected-response', (...args) => resolve(args)),
-    );
+    const [, answer] = (await once(foreign.socket, 'unexpected-response')) as [unknown, IncomingMessage];
     expect(answer.statusCode).toBe(403);
     foreign.socket.terminate();
     const ours = openTestViewer(api.url, path, { origin: api.url });
@@ -135,7 +135,8 @@ describe('F41: a ticket', () => {
     expect(await refused(await api.call(ana, 'GET', `/api/vms/${id}/desktop/rfb`))).toMatchObject({
       code: 'bad_request',
     });
-    expect((await openTestViewer(api.url, '/health?code=secret').closed).code).toBe(1006);
+    for (const path of ['/health?code=secret', '/nothing?code=secret'])
+      expect((await openTestViewer(api.url, path).closed).code).toBe(1006);
     expect(api.logged.join('')).not.toContain('secret');
   });
 });
