@@ -1,8 +1,8 @@
-// Runs in the guest: asks the X server itself (not VNC) for the picture of the root window.
+// Runs in the guest: asks the X server itself (not VNC) for the picture of the root window; of display :0, or :ARGUMENT.
 // Prints "WIDTH HEIGHT\n" and then 4 bytes a pixel: blue, green, red, unused (X11 protocol, GetImage in ZPixmap).
 import { connect } from 'node:net';
 
-const socket = connect('/tmp/.X11-unix/X0');
+const socket = connect(`/tmp/.X11-unix/X${process.argv[2] ?? 0}`);
 const chunks = socket[Symbol.asyncIterator]();
 let held = Buffer.alloc(0);
 const read = async (bytes) => {

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { vmSchema, type Vm } from '@hearth/contract';
 import { repository, type HearthLab } from '@hearth/testing';
-import type { Picture } from './picture.ts';
+import { readScreen, type Picture } from './picture.ts';
 
-const SCREEN_SCRIPT = join(repository, 'e2e/desktop/guest-screen.mjs');
+export const SCREEN_SCRIPT = join(repository, 'e2e/desktop/guest-screen.mjs');
 
 /** A browser VM of a test and what is seen and done in it without its desktop's stream. */
 export interface Guest {
@@ -39,19 +39,7 @@ export async function openGuest(lab: HearthLab, vm: Vm): Promise<Guest> {
     screen: async () => {
       await sh('node ~/.guest-screen.mjs > ~/.guest-screen');
       const answer = await lab.fetch(`/api/vms/${vm.id}/files?path=/home/hearth/.guest-screen`);
-      const bytes = Buffer.from(await answer.arrayBuffer());
-      const head = bytes.indexOf(10);
-      const [width = 0, height = 0] = bytes.subarray(0, head).toString().split(' ').map(Number);
-      const bgrx = bytes.subarray(head + 1);
-      if (bgrx.length !== width * height * 4) throw new Error(`the guest's picture has ${bgrx.length} bytes`);
-      const rgba = Buffer.alloc(bgrx.length);
-      for (let at = 0; at < bgrx.length; at += 4) {
-        rgba[at] = bgrx[at + 2] ?? 0;
-        rgba[at + 1] = bgrx[at + 1] ?? 0;
-        rgba[at + 2] = bgrx[at] ?? 0;
-        rgba[at + 3] = 255;
-      }
-      return { width, height, rgba };
+      return readScreen(Buffer.from(await answer.arrayBuffer()));
     },
   };
 }

@@ -24,6 +24,23 @@ export function difference(one: Picture, other: Picture): number {
   return different / (one.width * one.height);
 }
 
+/** What guest-screen.mjs printed. */
+export function readScreen(bytes: Buffer): Picture {
+  const head = bytes.indexOf(10);
+  const [width = 0, height = 0] = bytes.subarray(0, head).toString().split(' ').map(Number);
+  const bgrx = bytes.subarray(head + 1);
+  if (bgrx.length !== width * height * 4)
+    throw new Error(`the picture of the screen has ${bgrx.length} bytes`);
+  const rgba = Buffer.alloc(bgrx.length);
+  for (let at = 0; at < bgrx.length; at += 4) {
+    rgba[at] = bgrx[at + 2] ?? 0;
+    rgba[at + 1] = bgrx[at + 1] ?? 0;
+    rgba[at + 2] = bgrx[at] ?? 0;
+    rgba[at + 3] = 255;
+  }
+  return { width, height, rgba };
+}
+
 export function readPng(bytes: Buffer): Picture {
   const { width, height, data } = PNG.sync.read(bytes);
   return { width, height, rgba: data };
