@@ -19,9 +19,11 @@ export function PageFrame({ children }: { children: ReactNode }): ReactElement {
           <Link className="brand" to="/">
             <Flame /> Hearth
           </Link>
-          <span className="push muted small user-name">{me?.name}</span>
-          <ThemeSwitch />
-          {me === undefined ? null : <SignOut />}
+          <div className="row push">
+            <span className="muted small user-name">{me?.name}</span>
+            <ThemeSwitch />
+            {me === undefined ? null : <SignOut />}
+          </div>
         </div>
       </header>
       <OfflineBanner />

@@ -24,7 +24,7 @@ export function BootView({ vm, watched }: { vm: Vm; watched: boolean }): ReactEl
       ) : (
         <Next vm={vm} />
       )}
-      <section className="panel" aria-label="How it started">
+      <section className="panel boot-panel" aria-label="How it started">
         <TimelinePicture vm={vm} />
       </section>
       {isBooting(vm) ? (

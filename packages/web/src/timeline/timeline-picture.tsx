@@ -1,6 +1,7 @@
 import type { Vm } from '@hearth/contract';
 import { useRef, type ReactElement } from 'react';
 import { useTicking } from '../design/use-ticking.ts';
+import { useWidth } from '../design/use-width.ts';
 import { formatSpan } from '../vms/age.ts';
 import { isBooting } from '../vms/state-words.ts';
 import { layOut, type Bar } from './layout.ts';
@@ -8,8 +9,8 @@ import { phaseInWords, phaseLabel } from './phase-words.ts';
 import './timeline.css';
 
 const STEP_MS = 100;
-/** Of the drawing, in its own units. */
-const WIDTH = 640;
+/** In pixels: the drawing is as wide as its place, so that its words are never scaled. */
+const FIRST_WIDTH = 640;
 const LABEL_WIDTH = 78;
 const VALUE_WIDTH = 84;
 const ROW = 26;
@@ -24,17 +25,18 @@ export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
   const elapsedMs = useRef(0);
   if (live) elapsedMs.current = Math.max(elapsedMs.current, nowMs - Date.parse(vm.timeline.startedAt));
   const { bars, axisMs, ticksMs, totalMs } = layOut(vm.timeline.phases, vm.state, elapsedMs.current);
-  const span = WIDTH - LABEL_WIDTH - VALUE_WIDTH;
+  const [figure, width] = useWidth<HTMLElement>(FIRST_WIDTH);
+  const span = Math.max(80, width - LABEL_WIDTH - VALUE_WIDTH);
   const x = (ms: number): number => LABEL_WIDTH + (ms / axisMs) * span;
   const height = ROWS * ROW + AXIS;
   const current = bars.at(-1);
   return (
-    <figure className="timeline">
+    <figure ref={figure} className="timeline">
       <figcaption className="row">
         <span role="status">{inWords(vm, current)}</span>
         <span className="push muted">{totalMs === 0 ? '' : formatSpan(totalMs)}</span>
       </figcaption>
-      <svg viewBox={`0 0 ${WIDTH} ${height}`} aria-hidden="true">
+      <svg width={width} height={height} aria-hidden="true">
         {ticksMs.map((ms) => (
           <g key={ms}>
             <line className="grid" x1={x(ms)} x2={x(ms)} y1={0} y2={ROWS * ROW} />
@@ -44,7 +46,7 @@ export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
           </g>
         ))}
         {bars.map(({ phase, fromMs, toMs, state }, index) => {
-          const width = Math.max(3, x(toMs) - x(fromMs));
+          const long = Math.max(3, x(toMs) - x(fromMs));
           const y = index * ROW;
           return (
             <g key={phase}>
@@ -55,11 +57,11 @@ export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
                 className={`bar ${state}`}
                 x={x(fromMs)}
                 y={y + (ROW - BAR) / 2}
-                width={width}
+                width={long}
                 height={BAR}
                 rx="4"
               />
-              <text className="value" x={Math.min(x(fromMs) + width + 7, WIDTH - VALUE_WIDTH + 7)} y={y + 17}>
+              <text className="value" x={Math.min(x(fromMs) + long + 7, width - VALUE_WIDTH + 7)} y={y + 17}>
                 {state === 'broken' ? 'not reached' : formatSpan(toMs - fromMs)}
               </text>
             </g>

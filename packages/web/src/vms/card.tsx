@@ -40,7 +40,7 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
         </div>
         <p className="muted small">
           {kindWords[kind]} · <time dateTime={vm.createdAt}>{age === 'just now' ? age : `${age} old`}</time> ·{' '}
-          {vm.cpus} CPUs · {(vm.memMiB / 1024).toFixed(vm.memMiB % 1024 === 0 ? 0 : 1)} GiB
+          {vm.cpus} CPUs · {(vm.memMiB / 1024).toFixed(vm.memMiB % 1024 === 0 ? 0 : 1)}&nbsp;GiB
         </p>
         {failure === null ? null : <Trouble {...failure} />}
         <div className="row card-actions">
