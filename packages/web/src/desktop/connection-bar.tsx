@@ -27,6 +27,8 @@ export interface ConnectionBarProps {
   busy: boolean;
   /** Whoever watches may see the VM's other pages. */
   wayBack: boolean;
+  /** Gives the keyboard back to the desktop. */
+  onLeave: () => void;
 }
 
 const words: Readonly<Record<PanelName, { label: string; icon: IconName }>> = {
@@ -50,6 +52,9 @@ export function ConnectionBar(props: ConnectionBarProps): ReactElement {
       onPointerLeave={unhover}
       onFocus={hover}
       onBlur={unhover}
+      onKeyDown={({ key }) => {
+        if (key === 'Escape') props.onLeave();
+      }}
     >
       <nav className="connection-bar" aria-label="Desktop tools">
         <button
@@ -57,6 +62,7 @@ export function ConnectionBar(props: ConnectionBarProps): ReactElement {
           type="button"
           className="bar-handle"
           aria-expanded={shown}
+          title="Tools (Ctrl+Alt+Shift)"
           aria-label={`${shown && pinned ? 'Hide' : 'Show'} the desktop’s tools; ${stateLabel(state)}`}
           onClick={() => {
             if (pinned) onOpen(null);

@@ -182,7 +182,7 @@ export class DesktopConnection {
       clearTimeout(slow);
       const canvas = target.querySelector('canvas');
       if (canvas !== null) {
-        canvas.setAttribute('aria-label', 'Desktop');
+        canvas.setAttribute('aria-label', 'Desktop; Ctrl+Alt+Shift leads out of it');
         canvas.addEventListener('keyup', ({ key }) => {
           if (!MODIFIERS.has(key)) events.onKeyTyped();
         });

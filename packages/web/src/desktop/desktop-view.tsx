@@ -123,9 +123,13 @@ export function DesktopView({ vmId, signedIn, linkTicket }: DesktopViewProps): R
           open={panel}
           onOpen={setPanel}
           onKeyboard={() => keyboardField.current?.focus()}
-          onFullScreen={toggleFullScreen}
+          onFullScreen={() => {
+            toggleFullScreen();
+            connection?.focus();
+          }}
           fullScreen={fullScreen}
           wayBack={signedIn !== null}
+          onLeave={() => connection?.focus()}
           busy={uploads.uploads.some((upload) => upload.state === 'sending')}
         />
         {isConnected && present && situation !== null && viewerId !== null ? (

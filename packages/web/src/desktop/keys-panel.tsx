@@ -80,7 +80,8 @@ export function KeysPanel({ sticky, onChord, disabled }: KeysPanelProps): ReactE
         ))}
       </div>
       <p className="muted small">
-        <kbd>Ctrl</kbd>+<kbd>Alt</kbd>+<kbd>Shift</kbd> brings your keyboard out of the desktop, to the bar.
+        <kbd>Ctrl</kbd>+<kbd>Alt</kbd>+<kbd>Shift</kbd> brings your keyboard out of the desktop to the bar;{' '}
+        <kbd>Esc</kbd> there brings it back.
       </p>
     </>
   );

@@ -13,6 +13,8 @@ const STEP_MS = 100;
 const FIRST_WIDTH = 640;
 const LABEL_WIDTH = 78;
 const VALUE_WIDTH = 84;
+/** Room for the words of a mark on the axis. */
+const TICK_WIDTH = 56;
 const ROW = 26;
 const BAR = 14;
 const AXIS = 24;
@@ -30,6 +32,8 @@ export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
   const x = (ms: number): number => LABEL_WIDTH + (ms / axisMs) * span;
   const height = ROWS * ROW + AXIS;
   const current = bars.at(-1);
+  const [, stepMs = axisMs] = ticksMs;
+  const every = Math.max(1, Math.ceil(TICK_WIDTH / (x(stepMs) - x(0))));
   return (
     <figure ref={figure} className="timeline">
       <figcaption className="row">
@@ -37,14 +41,16 @@ export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
         <span className="push muted">{totalMs === 0 ? '' : formatSpan(totalMs)}</span>
       </figcaption>
       <svg width={width} height={height} aria-hidden="true">
-        {ticksMs.map((ms) => (
-          <g key={ms}>
-            <line className="grid" x1={x(ms)} x2={x(ms)} y1={0} y2={ROWS * ROW} />
-            <text className="tick" x={x(ms)} y={height - 6} textAnchor="middle">
-              {tickLabel(ms)}
-            </text>
-          </g>
-        ))}
+        {ticksMs
+          .filter((_, index) => index % every === 0)
+          .map((ms) => (
+            <g key={ms}>
+              <line className="grid" x1={x(ms)} x2={x(ms)} y1={0} y2={ROWS * ROW} />
+              <text className="tick" x={x(ms)} y={height - 6} textAnchor="middle">
+                {tickLabel(ms)}
+              </text>
+            </g>
+          ))}
         {bars.map(({ phase, fromMs, toMs, state }, index) => {
           const long = Math.max(3, x(toMs) - x(fromMs));
           const y = index * ROW;
