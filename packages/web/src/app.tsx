@@ -13,7 +13,11 @@ import { onSessionLost } from './session/session-lost.ts';
 const DesktopPage = lazy(async () => ({ default: (await import('./pages/desktop-page.tsx')).DesktopPage }));
 
 const queries = new QueryClient({
-  defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } },
+  defaultOptions: {
+    // `always`: a Hearth on this machine answers without any network; what fails is said, not put off.
+    queries: { retry: false, refetchOnWindowFocus: false, networkMode: 'always' },
+    mutations: { networkMode: 'always' },
+  },
 });
 
 export function App(): ReactElement {

@@ -78,6 +78,7 @@ async function readOnce<T extends z.ZodType>(
     for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
       clearTimeout(silence);
       silence = setTimeout(() => attempt.abort(dead), SILENCE_MS);
+      setReachable(true);
       take(chunk);
       if (seen.complete) return 'complete';
     }
