@@ -2,7 +2,7 @@
 const only = (from, to) => ({
   name: `${from.replace(/\W+/g, '-')}-imports-only`,
   severity: 'error',
-  from: { path: `^packages/${from}/src`, pathNot: '\\.test\\.ts$' },
+  from: { path: `^packages/${from}/src`, pathNot: '(\\.test|/test-[a-z-]+)\\.ts$' },
   to: { path: '^packages/', pathNot: `^packages/(${[from, ...to].join('|')})/` },
 });
 
