@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { vmIdSchema } from './ids.ts';
-import { geometrySchema, vmKindSchema } from './vm.ts';
+import { geometrySchema, vmKindSchema, type VmKind } from './vm.ts';
 
 /**
  * The control channel: a byte stream between host and guest that needs no network (virtio-serial port under QEMU,
@@ -29,10 +29,16 @@ export const guestAddressSchema = z.object({
 });
 export type GuestAddress = z.infer<typeof guestAddressSchema>;
 
+export const serviceNames = ['agent', 'display', 'desktop', 'browser'] as const;
+/** What must run in a VM of a kind before it is ready. */
+export const servicesOfKind: Readonly<Record<VmKind, readonly (typeof serviceNames)[number][]>> = {
+  cli: ['agent'],
+  browser: serviceNames,
+};
 export const serviceStates = ['starting', 'running', 'failed'] as const;
 /** State of one service in the guest, proven by its own protocol, not by its process. */
 export const serviceStateSchema = z.object({
-  name: z.enum(['agent', 'display', 'desktop', 'browser']),
+  name: z.enum(serviceNames),
   state: z.enum(serviceStates),
   /** Evidence: what the probe saw. */
   detail: z.string(),

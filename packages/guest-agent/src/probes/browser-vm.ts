@@ -25,6 +25,8 @@ export function browserVmProbes({ vnc, devtools }: BrowserVmPorts, display: Gues
     displayProbe(ask, display),
     {
       name: 'desktop',
+      // It is the browser that paints it.
+      after: ['display', 'browser'],
       check: async (signal) => {
         const { pixels, commonest } = await ask((init) => countColours(init, SAMPLE_LINES), signal);
         if (pixels - commonest < pixels * PAINTED_SHARE)
@@ -32,7 +34,7 @@ export function browserVmProbes({ vnc, devtools }: BrowserVmPorts, display: Gues
         return 'painted';
       },
     },
-    { name: 'browser', check: (signal) => askBrowser(devtools, signal) },
+    { name: 'browser', after: ['display'], check: (signal) => askBrowser(devtools, signal) },
   ];
 }
 

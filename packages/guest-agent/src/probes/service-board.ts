@@ -20,6 +20,8 @@ export interface ServiceBoard {
 const SEARCH_MS = 500;
 const WATCH_MS = 10_000;
 const CHECK_TIMEOUT_MS = 5000;
+/** Between two checks passes at least so many times what the last one took. */
+const REST_FACTOR = 4;
 
 /**
  * Keeps the state of each service by probing it: often until it runs, then now and then. `starting` until it was first seen
@@ -49,10 +51,19 @@ export function startServiceBoard({
     if (last.state !== next.state) log('service', { ...next });
     onChange(services());
   };
+  const runs = (name: ServiceState['name']): boolean =>
+    board.some((service) => service.name === name && service.state === 'running');
   const watch = async (probe: Probe, index: number): Promise<void> => {
     let everRan = false;
     while (!isStopped()) {
       let running = false;
+      const missing = everRan ? undefined : probe.after?.find((name) => !runs(name));
+      if (missing !== undefined) {
+        set(index, { name: probe.name, state: 'starting', detail: `waits for ${missing}` });
+        await pause(searchMs, stopped.signal);
+        continue;
+      }
+      const startedMs = performance.now();
       try {
         const detail = await probe.check(AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]));
         running = true;
@@ -66,7 +77,9 @@ export function startServiceBoard({
           detail: describeError(error),
         });
       }
-      await pause(running ? watchMs : searchMs, stopped.signal);
+      // Where the guest is so slow that a check takes long, looking must not be what keeps it busy.
+      const restMs = (performance.now() - startedMs) * REST_FACTOR;
+      await pause(Math.max(running ? watchMs : searchMs, restMs), stopped.signal);
     }
   };
   probes.forEach((probe, index) => {

@@ -4,6 +4,7 @@ import {
   type AgentHealth,
   type GuestMessage,
   type HostVm,
+  type ServiceState,
 } from '@hearth/contract';
 import { expect, test } from 'vitest';
 import { readConsoleLine } from './console-signs.ts';
@@ -12,6 +13,7 @@ import { judgeWords, listen, noWords, verifyOverNetwork } from './readiness.ts';
 const id = 'vm-000000000001' as HostVm['id'];
 const vm = {
   id,
+  kind: 'browser' as const,
   address: { ip: '10.0.0.2', mac: '02:48:0a:00:00:02', tap: 'tap1', hostname: id, machineId: '0'.repeat(32) },
 };
 const manifest = { agent: { version: '1.0', sha256: '0'.repeat(64) } };
@@ -23,12 +25,27 @@ const hello: GuestMessage = { type: 'hello', agentVersion: '1.0', bootId: 'b', u
 const healthy: AgentHealth = { status: 'ok', version: '1.0', uptimeSeconds: 1, vmId: id, services: [] };
 const soon = () => startProgress({ what: 'becoming ready', timeoutMs: 120 });
 
-test('the guest is ready to be verified once it is configured and has the booked address', () => {
+const services = (...names: ServiceState['name'][]): GuestMessage => ({
+  type: 'services',
+  services: names.map((name) => ({ name, state: 'running', detail: '' })),
+});
+
+test('the guest is ready to be verified once it is configured, has the booked address, and all of its kind runs', () => {
   let words = listen(noWords(), hello);
   expect(judgeWords(words, vm, manifest)).toBe(false);
   words = listen(words, address(null));
   words = { ...listen(words, address('10.0.0.2')), configured: true };
+  expect(judgeWords(words, vm, manifest)).toBe(false);
+  words = listen(words, services('agent'));
+  expect(judgeWords(words, vm, manifest)).toBe(false);
+  expect(judgeWords(words, { ...vm, kind: 'cli' }, manifest)).toBe(true);
+  words = listen(words, services('agent', 'display', 'desktop', 'browser'));
   expect(judgeWords(words, vm, manifest)).toBe(true);
+  words = listen(words, {
+    type: 'services',
+    services: [...words.services.slice(0, 3), { name: 'browser', state: 'failed', detail: 'hung' }],
+  });
+  expect(judgeWords(words, vm, manifest)).toBe(false);
 });
 
 test('F1: another address than the booked one is an error that names both', () => {

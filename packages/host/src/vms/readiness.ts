@@ -1,6 +1,7 @@
 import {
   HearthError,
   pause,
+  servicesOfKind,
   type AgentHealth,
   type GuestMessage,
   type HostVm,
@@ -34,12 +35,13 @@ export function listen(words: GuestWords, message: GuestMessage): GuestWords {
 }
 
 /**
- * Is the guest's word enough to go and verify it? Throws where it says what must not be:
+ * Is the guest's word enough to go and verify it: has it an address, and does all of its kind run? Until then it isn't
+ * asked over the network, which would cost it the processor that its boot needs. Throws where it says what must not be:
  * agent_version_mismatch (F9), address_mismatch (F1).
  */
 export function judgeWords(
   words: GuestWords,
-  vm: Pick<HostVm, 'id' | 'address'>,
+  vm: Pick<HostVm, 'id' | 'kind' | 'address'>,
   manifest: Pick<ImageManifest, 'agent'>,
 ): boolean {
   if (words.helloVersion !== null && words.helloVersion !== manifest.agent.version) {
@@ -56,7 +58,9 @@ export function judgeWords(
       { vmId: vm.id },
     );
   }
-  return words.configured && words.ip !== null;
+  const runs = (name: ServiceState['name']): boolean =>
+    words.services.some((service) => service.name === name && service.state === 'running');
+  return words.configured && words.ip !== null && servicesOfKind[vm.kind].every(runs);
 }
 
 /** Which services are not running yet, with what their probes saw. */
