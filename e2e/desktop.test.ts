@@ -6,7 +6,7 @@ import { signinLinkSchema, ticketSchema, type Ticket, type Vm } from '@hearth/co
 import { makeLab, vmmPids, type HearthLab } from '@hearth/testing';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BrowserContext, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openBrowser, watchPage, type TestBrowser } from './browser.ts';
 import { openGuest, type Guest } from './desktop/guest.ts';
 import { fileToDrop, sendRaw, spend } from './desktop/in-page.ts';
@@ -46,6 +46,14 @@ async function signIn(context: BrowserContext): Promise<Page> {
 }
 
 const desktopUrl = (vm: Vm): string => `${lab.url}/vms/${vm.id}/desktop`;
+
+/** Also after a failed test nobody may keep the control. */
+afterEach(async () => {
+  for (const page of browser.context.pages()) {
+    await page.goto('about:blank');
+    await page.close();
+  }
+});
 
 async function openDesktop(): Promise<Page> {
   const page = await browser.context.newPage();
@@ -118,7 +126,6 @@ test('F28, F33: the page paints the desktop: the same pixels as the X server sho
   expect(difference(readPng(Buffer.from(await answer.arrayBuffer())), screen)).toBeLessThan(0.01);
   const small = await lab.fetch(`/api/vms/${guest.vm.id}/desktop/screenshot.png?width=320`);
   expect(readPng(Buffer.from(await small.arrayBuffer()))).toMatchObject({ width: 320, height: 200 });
-  await page.close();
 });
 
 test('a page on the bridge is browsed: typed into the address bar, fetched by the VM, seen in the page', async () => {
@@ -143,7 +150,6 @@ test('a page on the bridge is browsed: typed into the address bar, fetched by th
       return green / (rgba.length / 4);
     }, SLOW)
     .toBeGreaterThan(0.5);
-  await page.close();
 });
 
 test('typing in the page reaches an editor in the guest', async () => {
@@ -154,7 +160,6 @@ test('typing in the page reaches an editor in the guest', async () => {
   await page.keyboard.type(':w\n', { delay: 80 });
   await expect.poll(editor.saved, SLOW).toMatch(/^Hello, Hearth: @\{\[~.*\]\}\n$/);
   await editor.close();
-  await page.close();
 });
 
 test('the window is resized, and the screen of the guest with it', async () => {
@@ -174,7 +179,6 @@ test('the window is resized, and the screen of the guest with it', async () => {
       .poll(async () => difference(await screenOf(page), await guest.screen()), SLOW)
       .toBeLessThan(0.01);
   }
-  await page.close();
 });
 
 test('the clipboard goes both ways, and 10 MB are refused in words', async () => {
@@ -200,7 +204,6 @@ test('the clipboard goes both ways, and 10 MB are refused in words', async () =>
   expect(await guest.sh('timeout 5 xclip -selection clipboard -out || true')).toBe(
     'from the page: äöü €\nsecond line',
   );
-  await page.close();
 });
 
 test('F41: two viewers: one controls, the other’s input is dropped by the server; the control is handed over', async () => {
@@ -234,8 +237,6 @@ test('F41: two viewers: one controls, the other’s input is dropped by the serv
   await second.keyboard.type(':w\n', { delay: 80 });
   await expect.poll(editor.saved, SLOW).toBe('firstsecond\n');
   await editor.close();
-  await first.close();
-  await second.close();
 });
 
 test('files: dropped on the page they land in Downloads, twice without loss, and come back', async () => {
@@ -279,7 +280,6 @@ test('files: dropped on the page they land in Downloads, twice without loss, and
     expect(answer.status, name).toBe(400);
   }
   expect(await guest.sh('ls ~/Downloads | wc -l; ls / | grep -cx x || true')).toBe('2\n0\n');
-  await page.close();
 });
 
 test('tickets: forged, used, foreign and expired ones are told in words', async () => {
@@ -328,7 +328,6 @@ test('tickets: forged, used, foreign and expired ones are told in words', async 
     .getByText(/ticket is for another VM/i)
     .first()
     .waitFor();
-  await page.close();
 });
 
 test('a native VNC viewer works through the bridge', async () => {
@@ -346,7 +345,6 @@ test('the display dies: the page comes back by itself', async () => {
   await expect
     .poll(async () => difference(await screenOf(page), await guest.screen()), { ...SLOW, timeout: 180_000 })
     .toBeLessThan(0.01);
-  await page.close();
 });
 
 test('the controller is killed and comes back: the page reconnects and keeps the control', async () => {
@@ -361,7 +359,6 @@ test('the controller is killed and comes back: the page reconnects and keeps the
   await page.keyboard.press('Escape');
   await page.keyboard.type(':w\n', { delay: 80 });
   await expect.poll(editor.saved, SLOW).toBe('after\n');
-  await page.close();
 });
 
 test('F21: the VM dies while it is watched: the page says so, with the cause and what to do', async () => {
@@ -373,5 +370,4 @@ test('F21: the VM dies while it is watched: the page says so, with the cause and
     .first()
     .waitFor();
   await page.getByRole('button', { name: 'New browser VM' }).waitFor();
-  await page.close();
 });

@@ -109,6 +109,21 @@ describe('who drives a desktop', () => {
     expect(gone).toMatchObject({ controllerId: null, seats: [{ viewerId: 'vw-two' }] });
   });
 
+  it('goes on at once in a new window of the same user; another user waits until the lost one is gone', () => {
+    const lost = moveSeats(play(join('one')), {
+      type: 'connection_lost',
+      viewerId: viewer('one'),
+      connection: 1,
+    }).next;
+    const own = moveSeats(lost, join('two', { connection: 2 })).next;
+    expect(own.controllerId).toBe('vw-two');
+    expect(moveSeats(own, join('one', { connection: 3 })).next.controllerId).toBe('vw-two');
+    const watching = join('two', { connection: 2, claim: false });
+    expect(moveSeats(lost, watching).next.controllerId).toBe('vw-one');
+    const other = join('two', { connection: 2, userId: userId('bob') });
+    expect(moveSeats(lost, other).next.controllerId).toBe('vw-one');
+  });
+
   it('closes the older connection of a viewer that opens a second one', () => {
     const { next, effects } = moveSeats(play(join('one', { connection: 1 })), join('one', { connection: 2 }));
     expect(effects).toEqual([{ type: 'replaced', connection: 1 }]);

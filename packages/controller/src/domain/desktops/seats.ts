@@ -82,7 +82,8 @@ function join(state: Seats, { seat, claim, limit }: Extract<SeatEvent, { type: '
       : others.seats.map((one) => (one === known ? arrived : one));
   const mayControl = seat.mode === 'control';
   const kept = others.controllerId === seat.viewerId && !mayControl ? null : others.controllerId;
-  const controllerId = kept === null && mayControl && claim ? seat.viewerId : kept;
+  const free = kept === null || isOwnGhost(others, kept, seat);
+  const controllerId = free && mayControl && claim ? seat.viewerId : kept;
   const requests = others.requests.filter(
     (id) => id !== controllerId && (id !== seat.viewerId || mayControl),
   );
@@ -90,6 +91,12 @@ function join(state: Seats, { seat, claim, limit }: Extract<SeatEvent, { type: '
     next: { seats, controllerId, requests },
     effects: known?.connected === true ? [{ type: 'replaced', connection: known.connection }] : [],
   };
+}
+
+/** A window of the same user that went away: who closes one and opens another goes on at once. */
+function isOwnGhost(state: Seats, viewerId: ViewerId, { userId }: Pick<Seat, 'userId'>): boolean {
+  const seat = seatOf(state, viewerId);
+  return seat !== undefined && !seat.connected && seat.userId === userId;
 }
 
 /** Makes room for one more: a viewer that lost its connection gives way where there are too many. */
