@@ -35,22 +35,26 @@ test('what needs another service is not looked for before that runs, and is told
   }
 });
 
-test('a slow check is followed by a longer rest', async () => {
-  let atOnce = 0;
-  const starts: number[] = [];
-  const probe: Probe = {
-    name: 'display',
-    check: async () => {
+test('a check that costs much is followed by a longer rest, one that only waits is not', async () => {
+  const restsMs = async (work: () => Promise<void>): Promise<number[]> => {
+    const starts: number[] = [];
+    const ends: number[] = [];
+    const check = async (): Promise<string> => {
       starts.push(performance.now());
-      atOnce += 1;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return String(atOnce);
-    },
+      await work();
+      ends.push(performance.now());
+      return String(ends.length);
+    };
+    const board = startServiceBoard({ ...fast, probes: [{ name: 'display', check }] });
+    await vi.waitFor(() => expect(starts.length).toBeGreaterThanOrEqual(4), 5000);
+    board.stop();
+    return starts.slice(1).map((at, index) => at - (ends[index] ?? 0));
   };
-  const board = startServiceBoard({ ...fast, probes: [probe] });
-  await vi.waitFor(() => expect(starts.length).toBeGreaterThanOrEqual(3), 5000);
-  board.stop();
-  const gaps = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
-  // The check itself, and four times as long of rest.
-  for (const gap of gaps) expect(gap).toBeGreaterThanOrEqual(200);
+  const spin = async (): Promise<void> => {
+    const untilMs = performance.now() + 30;
+    while (performance.now() < untilMs) void Math.sqrt(untilMs);
+  };
+  const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
+  expect(Math.min(...(await restsMs(spin)))).toBeGreaterThanOrEqual(60);
+  expect(Math.min(...(await restsMs(wait)))).toBeLessThan(100);
 });

@@ -1,6 +1,7 @@
 import { pause, type Log, type ServiceState } from '@hearth/contract';
 import { describeError } from '../log.ts';
 import type { Probe } from './probe.ts';
+import { cpuUsage } from 'node:process';
 
 export interface ServiceBoardOptions {
   probes: Probe[];
@@ -20,7 +21,7 @@ export interface ServiceBoard {
 const SEARCH_MS = 500;
 const WATCH_MS = 10_000;
 const CHECK_TIMEOUT_MS = 5000;
-/** Between two checks passes at least so many times what the last one took. */
+/** Between two checks passes at least so many times the processor time that the agent used during the last one. */
 const REST_FACTOR = 4;
 
 /**
@@ -63,7 +64,7 @@ export function startServiceBoard({
         await pause(searchMs, stopped.signal);
         continue;
       }
-      const startedMs = performance.now();
+      const before = cpuUsage();
       try {
         const detail = await probe.check(AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]));
         running = true;
@@ -77,8 +78,9 @@ export function startServiceBoard({
           detail: describeError(error),
         });
       }
-      // Where the guest is so slow that a check takes long, looking must not be what keeps it busy.
-      const restMs = (performance.now() - startedMs) * REST_FACTOR;
+      // Where a check costs a slow guest much, looking must not be what keeps it busy. (Waiting for an answer costs nothing.)
+      const { user, system } = cpuUsage(before);
+      const restMs = ((user + system) / 1000) * REST_FACTOR;
       await pause(Math.max(running ? watchMs : searchMs, restMs), stopped.signal);
     }
   };
