@@ -106,7 +106,6 @@ export const screenshotQuerySchema = z.strictObject({
 export const fileNameSchema = z
   .string()
   .min(1)
-  // eslint-disable-next-line no-control-regex -- control characters are what is refused
   .regex(/^[^/\\\u0000-\u001f\u007f]+$/, 'must be a name without path or control characters')
   .refine((name) => name !== '.' && name !== '..', 'must be a name, not a folder')
   .refine(

@@ -18,11 +18,16 @@ export const hostPackages = [
   'util-linux',
 ] as const;
 
-/** For tests that drive a real browser. */
-export const browserTestPackages = ['chromium'] as const;
+/** For tests that drive a real browser, and a native VNC viewer. */
+export const browserTestPackages = ['chromium', 'tigervnc-standalone-server', 'tigervnc-viewer'] as const;
 
 /** For `hearth bench desktop`: a VNC server on this machine, what changes its screen, and what the bridge is compared with. */
-export const desktopBenchPackages = ['tigervnc-standalone-server', 'websockify', 'x11-xserver-utils'] as const;
+export const desktopBenchPackages = [
+  'chromium',
+  'tigervnc-standalone-server',
+  'websockify',
+  'x11-xserver-utils',
+] as const;
 
 const QUERY_TIMEOUT_MS = 30_000;
 const INSTALL_TIMEOUT_MS = 30 * 60_000;
