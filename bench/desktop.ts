@@ -6,18 +6,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { passwordFile } from '@hearth/rfb';
+import { keyEcho } from './lib/key-echo.ts';
 import { context, figure, median, report, say, type Figure } from './lib/report.ts';
 import { openLoad, updateBytes, type RfbLoad } from './lib/rfb-load.ts';
 
 /**
- * `hearth bench desktop [--json] [--check]` (by hand also --rounds N): the way of a desktop's bytes, as the controller and the host
- * daemon have it (their own modules, in two processes, joined by a unix socket), beside websockify and a bare relay on
- * the same VNC server: an Xtigervnc of this bench.
+ * `hearth bench desktop [--json] [--check]` (by hand also --rounds N, and --only PART for a quick look): the way of a desktop's
+ * bytes, as the controller and the host daemon have it (their own modules, in two processes, joined by a unix socket), beside
+ * websockify and a bare relay on the same VNC server: an Xtigervnc of this bench. Key echo is measured in a real browser VM.
  */
 const option = (name: string): string | undefined => {
   const index = process.argv.indexOf(name);
   return index === -1 ? undefined : process.argv[index + 1];
 };
+const parts = ['throughput', 'latency', 'idle', 'held', 'echo'] as const;
+const only = option('--only');
+if (only !== undefined && !parts.some((part) => part === only))
+  throw new Error(`there is no part "${only}": ${parts.join(', ')}`);
+const wanted = (part: (typeof parts)[number]): boolean => only === undefined || only === part;
 const rounds = Number(option('--rounds') ?? 5);
 const SCREEN = { width: 1280, height: 720 };
 const PASSWORD = 'benchpwd';
@@ -186,9 +192,7 @@ async function held(way: Way, display: string): Promise<{ left: number; fewestPi
   return { left, fewestPictures };
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'hearth-bench-'));
-const figures: Figure[] = [];
-try {
+async function ofTheWay(folder: string): Promise<void> {
   const vncPort = await freePort();
   const display = `:${50 + (process.pid % 40)}`;
   await writeFile(join(folder, 'passwd'), passwordFile(PASSWORD), { mode: 0o600 });
@@ -217,56 +221,75 @@ try {
   const bare: Way = { name: 'bare relay', port: barePort, path: null, pids: [barePid] };
   const websockify: Way = { name: 'websockify', port: websockifyPort, path: '/', pids: [websockifyPid] };
 
-  const rates = new Map<Way, Throughput[]>([direct, bare, hearth, websockify].map((way) => [way, []]));
-  for (let round = 1; round <= rounds; round += 1) {
-    for (const [way, measured] of rates) measured.push(await throughput(way));
-    const words = [...rates].map(
-      ([{ name }, list]) => `${name} ${((list.at(-1)?.bytesPerSecond ?? 0) / 1e6).toFixed(0)} MB/s`,
+  if (wanted('throughput')) {
+    const rates = new Map<Way, Throughput[]>([direct, bare, hearth, websockify].map((way) => [way, []]));
+    for (let round = 1; round <= rounds; round += 1) {
+      for (const [way, measured] of rates) measured.push(await throughput(way));
+      const words = [...rates].map(
+        ([{ name }, list]) => `${name} ${((list.at(-1)?.bytesPerSecond ?? 0) / 1e6).toFixed(0)} MB/s`,
+      );
+      say(`round ${round}: ${words.join(', ')}`);
+    }
+    const rateOf = (way: Way): number => median((rates.get(way) ?? []).map((one) => one.bytesPerSecond));
+    const costOf = (way: Way): number => median((rates.get(way) ?? []).map(({ cpuPerGb }) => cpuPerGb));
+    figures.push(
+      figure('throughput / websockify', rateOf(hearth) / rateOf(websockify), 'ratio', { least: 3 }),
+      figure('throughput / bare TCP relay', rateOf(hearth) / rateOf(bare), 'ratio', { least: 0.8 }),
+      ...[...rates.keys()].map((way) => context(`  ${way.name} (median)`, rateOf(way) / 1e6, 'MB/s')),
+      ...[bare, hearth, websockify].map((way) => context(`  CPU for a GB: ${way.name}`, costOf(way), 's')),
     );
-    say(`round ${round}: ${words.join(', ')}`);
   }
-  const rateOf = (way: Way): number => median((rates.get(way) ?? []).map((one) => one.bytesPerSecond));
-  const costOf = (way: Way): number => median((rates.get(way) ?? []).map(({ cpuPerGb }) => cpuPerGb));
-  figures.push(
-    figure('throughput / websockify', rateOf(hearth) / rateOf(websockify), 'ratio', { least: 3 }),
-    figure('throughput / bare TCP relay', rateOf(hearth) / rateOf(bare), 'ratio', { least: 0.8 }),
-    ...[...rates.keys()].map((way) => context(`  ${way.name} (median)`, rateOf(way) / 1e6, 'MB/s')),
-    ...[bare, hearth, websockify].map((way) => context(`  CPU for a GB: ${way.name}`, costOf(way), 's')),
-  );
-
-  const [near, far] = [await joinWay(direct), await joinWay(hearth)];
-  const directMs: number[] = [];
-  const hearthMs: number[] = [];
-  for (let round = 0; round < LATENCY_ROUNDS; round += 1) {
-    directMs.push(...(await latencies(near)));
-    hearthMs.push(...(await latencies(far)));
+  if (wanted('latency')) {
+    const [near, far] = [await joinWay(direct), await joinWay(hearth)];
+    const directMs: number[] = [];
+    const hearthMs: number[] = [];
+    for (let round = 0; round < LATENCY_ROUNDS; round += 1) {
+      directMs.push(...(await latencies(near)));
+      hearthMs.push(...(await latencies(far)));
+    }
+    near.close();
+    far.close();
+    const added = (share: number): number => percentile(hearthMs, share) - percentile(directMs, share);
+    figures.push(
+      figure('latency added, p50', added(0.5), 'ms', { most: 1 }),
+      figure('latency added, p99', added(0.99), 'ms', { most: 5 }),
+      context('  direct, p50', percentile(directMs, 0.5), 'ms'),
+      context('  through Hearth, p50', percentile(hearthMs, 0.5), 'ms'),
+    );
   }
-  near.close();
-  far.close();
-  const added = (share: number): number => percentile(hearthMs, share) - percentile(directMs, share);
-  figures.push(
-    figure('latency added, p50', added(0.5), 'ms', { most: 1 }),
-    figure('latency added, p99', added(0.99), 'ms', { most: 5 }),
-    context('  direct, p50', percentile(directMs, 0.5), 'ms'),
-    context('  through Hearth, p50', percentile(hearthMs, 0.5), 'ms'),
-  );
-
-  say(`${IDLE_VIEWERS} idle viewers, each way for ${IDLE_MS / 1000} s …`);
-  const bareIdle = await idleCost(bare);
-  figures.push(
-    figure('CPU of an idle viewer, a minute', await idleCost(hearth), 's', { most: 0.06 }),
-    context('  of a bare relay', bareIdle, 's'),
-  );
-
-  say(`${HELD_VIEWERS} viewers of a changing screen for ${HELD_MS / 1000} s …`);
-  const { left, fewestPictures } = await held(hearth, display);
-  figures.push(
-    figure(`viewers left of ${HELD_VIEWERS}`, left, '', { least: HELD_VIEWERS }),
-    figure('  pictures that the last of them got', fewestPictures, '', { least: 2 }),
-  );
-} finally {
-  ending = true;
-  for (const child of children) child.kill('SIGTERM');
-  await rm(folder, { recursive: true, force: true });
+  if (wanted('idle')) {
+    say(`${IDLE_VIEWERS} idle viewers, each way for ${IDLE_MS / 1000} s …`);
+    const bareIdle = await idleCost(bare);
+    figures.push(
+      figure('CPU of an idle viewer, a minute', await idleCost(hearth), 's', { most: 0.06 }),
+      context('  of a bare relay', bareIdle, 's'),
+    );
+  }
+  if (wanted('held')) {
+    say(`${HELD_VIEWERS} viewers of a changing screen for ${HELD_MS / 1000} s …`);
+    const { left, fewestPictures } = await held(hearth, display);
+    figures.push(
+      figure(`viewers left of ${HELD_VIEWERS}`, left, '', { least: HELD_VIEWERS }),
+      figure('  pictures that the last of them got', fewestPictures, '', { least: 2 }),
+    );
+  }
 }
-report(figures, 'none');
+
+const figures: Figure[] = [];
+let accelerator = 'none';
+if (only !== 'echo') {
+  const folder = await mkdtemp(join(tmpdir(), 'hearth-bench-'));
+  try {
+    await ofTheWay(folder);
+  } finally {
+    ending = true;
+    for (const child of children) child.kill('SIGTERM');
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+if (wanted('echo')) {
+  const echo = await keyEcho();
+  figures.push(...echo.figures);
+  ({ accelerator } = echo);
+}
+report(figures, accelerator);
