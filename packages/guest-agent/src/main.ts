@@ -29,6 +29,7 @@ async function main(): Promise<void> {
   }
   process.stdout.write(`${CONSOLE_PHASE_PREFIX}agent\n`);
   const log = createLog((line) => process.stdout.write(line));
+  const reachedSizes = new Set<string>();
   const agent = await startAgent({
     version: agentVersion,
     listen: { address: '0.0.0.0', port: AGENT_PORT },
@@ -40,7 +41,9 @@ async function main(): Promise<void> {
     readAddresses: () => readAddresses(),
     vncPasswordFile: VNC_PASSWORD_FILE,
     probesFor: (display) =>
-      display === null ? [] : browserVmProbes({ vnc: VNC_PORT, devtools: DEVTOOLS_PORT }, display),
+      display === null
+        ? []
+        : browserVmProbes({ vnc: VNC_PORT, devtools: DEVTOOLS_PORT }, display, reachedSizes),
     randomBytes,
     log,
   });

@@ -17,12 +17,19 @@ export interface BrowserVmPorts {
   devtools: number;
 }
 
-/** What a browser VM must prove to be ready (F7, F33, F34): display of the size asked for, painted desktop, browser. */
-export function browserVmProbes({ vnc, devtools }: BrowserVmPorts, display: GuestDisplay): Probe[] {
+/**
+ * What a browser VM must prove to be ready (F7, F33, F34): display of the size asked for, painted desktop, browser.
+ * @param reached sizes that the screen had as asked; outlives the probes, so that a new password resizes no screen anew
+ */
+export function browserVmProbes(
+  { vnc, devtools }: BrowserVmPorts,
+  display: GuestDisplay,
+  reached = new Set<string>(),
+): Probe[] {
   const ask = <T>(question: (init: ServerInit) => RfbDialogue<T>, signal: AbortSignal): Promise<T> =>
     talkRfb(vnc, joined(display.vncPassword, question), signal);
   return [
-    displayProbe(ask, display),
+    displayProbe(ask, display, reached),
     {
       name: 'desktop',
       // It is the browser that paints it.
@@ -45,11 +52,10 @@ function* joined<T>(password: string, question: (init: ServerInit) => RfbDialogu
 }
 
 /** Until the screen once had the size asked for, it is told to; afterwards it has the size that its viewers give it. */
-function displayProbe(ask: Ask, { geometry }: GuestDisplay): Probe {
+function displayProbe(ask: Ask, { geometry }: GuestDisplay, reached: Set<string>): Probe {
   const wanted = sizeText(geometry);
-  let wasAsAsked = false;
   function* measure(init: ServerInit): RfbDialogue<string> {
-    if (wasAsAsked || sizeText(init) === wanted) return sizeText(init);
+    if (reached.has(wanted) || sizeText(init) === wanted) return sizeText(init);
     try {
       return sizeText(yield* resizeScreen(init, geometry.width, geometry.height));
     } catch (error) {
@@ -61,8 +67,8 @@ function displayProbe(ask: Ask, { geometry }: GuestDisplay): Probe {
     name: 'display',
     check: async (signal) => {
       const size = await ask(measure, signal);
-      wasAsAsked ||= size === wanted;
-      if (!wasAsAsked) throw new HearthError('guest_not_ready', `${size}, ${wanted} was asked for`);
+      if (size === wanted) reached.add(wanted);
+      if (!reached.has(wanted)) throw new HearthError('guest_not_ready', `${size}, ${wanted} was asked for`);
       return size;
     },
   };
