@@ -163,19 +163,20 @@ test('typing in the page reaches an editor in the guest', async () => {
   await editor.close();
 });
 
-test('the window is resized, and the screen of the guest with it', async () => {
+test('the window is resized, and the screen of the guest with it; on a phone it is wide enough for a browser', async () => {
   const page = await openDesktop();
-  for (const [width, height] of [
-    [1000, 640],
-    [1280, 800],
-  ] as const) {
-    await page.setViewportSize({ width, height });
+  for (const { window, screen } of [
+    { window: { width: 1000, height: 640 }, screen: [1000, 640] },
+    { window: { width: 360, height: 740 }, screen: [500, 1028] },
+    { window: { width: 1280, height: 800 }, screen: [1280, 800] },
+  ]) {
+    await page.setViewportSize(window);
     await expect
       .poll(async () => {
-        const screen = await guest.screen();
-        return [screen.width, screen.height];
+        const { width, height } = await guest.screen();
+        return [width, height];
       }, SLOW)
-      .toEqual([width, height]);
+      .toEqual(screen);
     await expect
       .poll(async () => difference(await screenOf(page), await guest.screen()), SLOW)
       .toBeLessThan(0.01);

@@ -75,7 +75,7 @@ export class DesktopConnection {
 
   setFit(fit: Fit): void {
     this.#fit = fit;
-    if (this.#rfb !== null) applyFit(this.#rfb, fit);
+    this.#applyFit();
   }
 
   setViewOnly(viewOnly: boolean): void {
@@ -86,7 +86,7 @@ export class DesktopConnection {
     rfb.viewOnly = viewOnly;
     if (viewOnly) return;
     // Who has the control now also has the say over the size, and the keyboard.
-    applyFit(rfb, this.#fit);
+    this.#applyFit();
     rfb.focus({ preventScroll: true });
   }
 
@@ -123,6 +123,12 @@ export class DesktopConnection {
 
   focus(): void {
     this.#rfb?.focus({ preventScroll: true });
+  }
+
+  #applyFit(): void {
+    const { target } = this.#options;
+    if (this.#rfb !== null && this.#socket !== null)
+      applyFit({ rfb: this.#rfb, target, socket: this.#socket }, this.#fit);
   }
 
   async #run(): Promise<void> {
@@ -171,7 +177,7 @@ export class DesktopConnection {
     this.#rfb = rfb;
     rfb.background = 'transparent';
     rfb.viewOnly = this.#viewOnly;
-    applyFit(rfb, this.#fit);
+    this.#applyFit();
     Object.assign(rfb, levelsOf(this.#quality));
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const ends: (() => void)[] = [];
@@ -189,9 +195,11 @@ export class DesktopConnection {
         events.onCanvas(canvas);
       }
       ends.push(
-        resizeWhenSettled(rfb, target, () => this.#fit),
+        resizeWhenSettled({ rfb, target, socket }, () => this.#fit),
         measure(socket, events.onMeasured),
       );
+      // A narrow window's wish could not be sent before.
+      this.#applyFit();
       events.onState({ kind: 'connected' });
       if (document.activeElement === document.body) rfb.focus({ preventScroll: true });
     });
