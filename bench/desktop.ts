@@ -288,7 +288,7 @@ if (only !== 'echo') {
   }
 }
 if (wanted('echo')) {
-  const echo = await keyEcho();
+  const echo = await keyEcho(2 * rounds);
   figures.push(...echo.figures);
   ({ accelerator } = echo);
 }

@@ -15,7 +15,6 @@ import { pageEchoes } from './page-echo.ts';
 import { context, figure, median, say, type Figure } from './report.ts';
 
 const SCREEN = { width: 1280, height: 720 };
-const BLOCKS = 10;
 /** First presses of a block, which aren't counted. */
 const WARM_UP = 5;
 const PLAN: EchoPlan = { presses: WARM_UP + 20, restMs: 100, timeoutMs: 20_000, mostPixels: 5000 };
@@ -29,8 +28,9 @@ const BETWEEN_MS = 1000;
 /**
  * How long a key takes to be seen in an xterm of a browser VM: through Debian's Chromium on the desktop's page, and through a
  * VNC client that talks to the VM's VNC server itself; in turn, never both at once.
+ * @param blocks of 20 echoes each way
  */
-export async function keyEcho(): Promise<{ figures: Figure[]; accelerator: string }> {
+export async function keyEcho(blocks: number): Promise<{ figures: Figure[]; accelerator: string }> {
   const lab = await makeLab();
   let browser: TestBrowser | null = null;
   try {
@@ -53,7 +53,7 @@ export async function keyEcho(): Promise<{ figures: Figure[]; accelerator: strin
     };
     // The first picture of a page gives the screen its size.
     await pageEchoes(page, `${lab.url}/vms/${guest.vm.id}/desktop`, { ...PLAN, presses: 1 });
-    for (let block = 1; block <= BLOCKS; block += 1) {
+    for (let block = 1; block <= blocks; block += 1) {
       for (const measure of block % 2 === 0 ? [measurePage, measureNative] : [measureNative, measurePage]) {
         await pause(BETWEEN_MS);
         await measure();
