@@ -80,6 +80,8 @@ export async function plant(
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), content);
   }
+  // The root's tsconfig leaves the web pages out, and must find at least one file.
+  await writeFile(join(folder, 'anchor.ts'), 'export {};\n');
   for (const file of ['.dependency-cruiser.cjs', 'tsconfig.json', 'package.json'])
     await copyFile(join(repository, file), join(folder, file));
   await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'));
