@@ -6,8 +6,8 @@ import type { Echo, EchoPlan } from './echo-plan.ts';
 const FIRST_PICTURE_MS = 2000;
 
 /**
- * Runs in the page. noVNC shows what it has by drawing it on its canvas; there the pixels are read back, which makes the browser
- * paint them, and compared with what was there: the clock stops when they have changed.
+ * Runs in the page. noVNC shows what it has by drawing it on its canvas: that is when the clock stops, if the pixels, read back
+ * then, have changed. (Reading back waits for the browser's painter, which no reader of a screen does.)
  */
 const MEASURE = `async ({ presses, restMs, timeoutMs, mostPixels }) => {
   const canvas = document.querySelector('.screen canvas');
@@ -18,6 +18,7 @@ const MEASURE = `async ({ presses, restMs, timeoutMs, mostPixels }) => {
   const draw = context.drawImage;
   context.drawImage = (...args) => {
     draw.apply(context, args);
+    const drawnMs = performance.now();
     const [x, y, width, height] = args.slice(5);
     const pixels = new Uint32Array(context.getImageData(x, y, width, height).data.buffer);
     let changed = false;
@@ -27,12 +28,12 @@ const MEASURE = `async ({ presses, restMs, timeoutMs, mostPixels }) => {
       changed ||= row.some((pixel, index) => picture[at + index] !== pixel);
       picture.set(row, at);
     }
-    if (changed && width * height <= mostPixels) onChange();
+    if (changed && width * height <= mostPixels) onChange(drawnMs);
   };
   const press = async (key, code) => {
     const seen = Promise.withResolvers();
     const timer = setTimeout(() => seen.reject(new Error('a key was not echoed')), timeoutMs);
-    onChange = () => seen.resolve(performance.now());
+    onChange = (drawnMs) => seen.resolve(drawnMs);
     const startedMs = performance.now();
     const event = { key, code, bubbles: true, cancelable: true };
     canvas.dispatchEvent(new KeyboardEvent('keydown', event));
