@@ -199,10 +199,7 @@ test('the clipboard goes both ways, and 10 MB are refused in words', async () =>
 
   await field.fill('x'.repeat(10_000_000));
   await page.getByRole('button', { name: 'Put on the desktop' }).click();
-  await page
-    .getByText(/at most 1 MiB|too large/i)
-    .first()
-    .waitFor();
+  await page.getByText(/a clipboard holds/).waitFor();
   expect(await guest.sh('timeout 5 xclip -selection clipboard -out || true')).toBe(
     'from the page: äöü €\nsecond line',
   );
