@@ -27,6 +27,7 @@ export function VmPage(): ReactElement {
       <p className="small">
         <Link to="/">← My VMs</Link>
       </p>
+      {refused !== null && vm === undefined ? <h1>This VM can’t be shown</h1> : null}
       {refused === null ? null : <Problem error={refused} />}
       {vm === undefined ? (
         refused === null ? (
