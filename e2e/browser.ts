@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { signinLinkSchema } from '@hearth/contract';
+import type { HearthLab } from '@hearth/testing';
 import { chromium, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core';
 
 const FLAGS = [
@@ -46,4 +48,14 @@ export function watchPage(page: Page, ownUrl: string): { foreign: string[]; comp
   });
   page.on('pageerror', (error) => found.complaints.push(error.message));
   return found;
+}
+
+/** A page of the browser, signed in by a one-time link as its user would be. */
+export async function signIn(context: BrowserContext, lab: HearthLab): Promise<Page> {
+  const { url } = signinLinkSchema.parse(await lab.json(['link']));
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'My VMs' }).waitFor();
+  return page;
 }

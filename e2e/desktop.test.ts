@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { signinLinkSchema, ticketSchema, type Ticket, type Vm } from '@hearth/contract';
+import { ticketSchema, type Ticket, type Vm } from '@hearth/contract';
 import { makeLab, vmmPids, type HearthLab } from '@hearth/testing';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { openBrowser, watchPage, type TestBrowser } from './browser.ts';
+import { openBrowser, signIn, watchPage, type TestBrowser } from './browser.ts';
 import { openGuest, type Guest } from './desktop/guest.ts';
 import { fileToDrop, sendRaw, spend } from './desktop/in-page.ts';
 import { difference, readPng } from './desktop/picture.ts';
@@ -35,15 +35,6 @@ afterAll(async () => {
   await lab.dispose();
   await rm(folder, { recursive: true, force: true });
 });
-
-async function signIn(context: BrowserContext): Promise<Page> {
-  const { url } = signinLinkSchema.parse(await lab.json(['link']));
-  const page = await context.newPage();
-  await page.goto(url);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'My VMs' }).waitFor();
-  return page;
-}
 
 const desktopUrl = (vm: Vm): string => `${lab.url}/vms/${vm.id}/desktop`;
 
@@ -93,7 +84,7 @@ async function openEditor(
 }
 
 test('Shows: a link, New browser VM, its boot is watched, its desktop appears', async () => {
-  const page = await signIn(browser.context);
+  const page = await signIn(browser.context, lab);
   const found = watchPage(page, lab.url);
   await page.getByRole('button', { name: 'New browser VM' }).first().click();
   await page.getByRole('link', { name: 'Watch it start' }).click();

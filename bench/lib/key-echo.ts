@@ -3,10 +3,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
-import { signinLinkSchema, VNC_PORT, type Vm } from '@hearth/contract';
+import { VNC_PORT, type Vm } from '@hearth/contract';
 import { makeLab, type HearthLab } from '@hearth/testing';
-import type { Page } from 'playwright-core';
-import { openBrowser, type TestBrowser } from '../../e2e/browser.ts';
+import { openBrowser, signIn, type TestBrowser } from '../../e2e/browser.ts';
 import { createGuest, type Guest } from '../../e2e/desktop/guest.ts';
 import { connectHost } from '../../packages/controller/src/host-link/unix-socket.ts';
 import type { Echo, EchoPlan } from './echo-plan.ts';
@@ -40,7 +39,7 @@ export async function keyEcho(blocks: number): Promise<{ figures: Figure[]; acce
     await openTerminal(guest);
     const password = await vncPassword(lab, guest.vm);
     browser = await openBrowser({ viewport: SCREEN });
-    const page = await signIn(browser, lab);
+    const page = await signIn(browser.context, lab);
     const native: Echo[] = [];
     const inPage: Echo[] = [];
     const measureNative = async (): Promise<void> => {
@@ -103,15 +102,6 @@ async function vncPassword(lab: HearthLab, vm: Vm): Promise<string> {
   const { socket, password } = await host.openDesktop(vm.id, { signal: AbortSignal.timeout(15_000) });
   socket.destroy();
   return password.reveal();
-}
-
-async function signIn({ context: browser }: TestBrowser, lab: HearthLab): Promise<Page> {
-  const { url } = signinLinkSchema.parse(await lab.json(['link']));
-  const page = await browser.newPage();
-  await page.goto(url);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'My VMs' }).waitFor();
-  return page;
 }
 
 async function nativeEchoes(lab: HearthLab, input: NativeEchoInput): Promise<Echo[]> {

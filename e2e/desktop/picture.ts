@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { PNG } from 'pngjs';
 
 /** 4 bytes a pixel: red, green, blue, alpha; rows from the top. */
@@ -44,11 +43,4 @@ export function readScreen(bytes: Buffer): Picture {
 export function readPng(bytes: Buffer): Picture {
   const { width, height, data } = PNG.sync.read(bytes);
   return { width, height, rgba: data };
-}
-
-/** For the eyes of whoever looks for the cause of a difference. */
-export async function writePng(path: string, { width, height, rgba }: Picture): Promise<void> {
-  const png = new PNG({ width, height });
-  rgba.copy(png.data);
-  await writeFile(path, PNG.sync.write(png));
 }
