@@ -19,7 +19,7 @@ import type { WebSocket } from 'ws';
 import type { World } from '../clock.ts';
 import type { TicketGrant } from '../domain/desktops/ticket.ts';
 import type { Identity } from '../domain/users/identity.ts';
-import { goneForGood, outOfReach, requireDesktop } from '../domain/vms/reach.ts';
+import { goneForGood, requireDesktop, requireReach } from '../domain/vms/reach.ts';
 import type { VmRecord } from '../domain/vms/vm-record.ts';
 import type { HostLink } from '../host-link/host-link.ts';
 import type { VmChanges } from '../vms/vm-changes.ts';
@@ -92,8 +92,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
     const grant = await tickets.spend(caller.ticket, vmId);
     const vm = await vms.find(grant.identity, vmId);
     requireDesktop(vm);
-    const reason = outOfReach(vm);
-    if (reason !== null) throw reason;
+    requireReach(vm);
     if (signal.aborted) throw abortReason(signal);
 
     const ended = new AbortController();

@@ -2,7 +2,7 @@ import { HearthError } from '@hearth/contract';
 import type { VmRecord } from './vm-record.ts';
 
 /** Why one can't reach into a VM now: vm_deleted, or vm_not_ready with its failure where it has one; null where one can. */
-export function outOfReach(vm: VmRecord): HearthError | null {
+function outOfReach(vm: VmRecord): HearthError | null {
   const { id, state, failure } = vm;
   if (state === 'ready') return null;
   if (state === 'deleted' || state === 'deleting')
@@ -13,6 +13,12 @@ export function outOfReach(vm: VmRecord): HearthError | null {
       hint: failure.hint,
     });
   return new HearthError('vm_not_ready', `${id} is ${state}`, { vmId: id });
+}
+
+/** Throws the reason why one can't reach into a VM now, where there is one. */
+export function requireReach(vm: VmRecord): void {
+  const reason = outOfReach(vm);
+  if (reason !== null) throw reason;
 }
 
 /** Throws not_a_desktop for a VM of a kind that has none. */
