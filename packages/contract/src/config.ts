@@ -84,6 +84,30 @@ export const configSchema = z.strictObject({
       browser: sizeSchema(2, 4096, 4096, 16_384),
       /** Memory that stays with the host. */
       reserveMemMiB: z.int().min(0).default(1024),
+      snapshots: z
+        .strictObject({
+          /** Make a golden snapshot of each kind in its default size, and start new VMs from it. */
+          golden: z.boolean().default(true),
+        })
+        .prefault({}),
+      /** VMs that are started before anybody asks for them, and wait. */
+      warm: z
+        .strictObject({
+          /** The most of a kind; how many really wait goes by demand. */
+          cli: z.int().min(0).max(64).default(2),
+          browser: z.int().min(0).max(64).default(2),
+          /** Memory that all of them together may be promised. */
+          memMiB: z.int().min(0).default(8192),
+        })
+        .prefault({}),
+      hibernate: z
+        .strictObject({
+          /** Minutes without use after which a CLI VM is hibernated; 0: never. */
+          afterIdleMinutes: z.int().min(0).default(30),
+          /** Days after which a hibernated VM is deleted; 0: never. */
+          deleteAfterDays: z.int().min(0).default(14),
+        })
+        .prefault({}),
       /** Boots under way at once; further ones queue. */
       maxConcurrentBoots: z.int().min(1).default(3),
       /** Time from admission to ready on a machine with KVM; multiplied under emulation. */

@@ -35,7 +35,8 @@ export const servicesOfKind: Readonly<Record<VmKind, readonly (typeof serviceNam
   cli: ['agent'],
   browser: serviceNames,
 };
-export const serviceStates = ['starting', 'running', 'failed'] as const;
+/** frozen: it ran when the snapshot was made, and is stopped by the cgroup freezer until `thaw`. */
+export const serviceStates = ['starting', 'running', 'frozen', 'failed'] as const;
 /** State of one service in the guest, proven by its own protocol, not by its process. */
 export const serviceStateSchema = z.object({
   name: z.enum(serviceNames),
@@ -52,6 +53,8 @@ export const guestIdentitySchema = z.object({
   hostname: z.string().regex(/^[a-z0-9-]{1,63}$/),
   /** 32 hex digits, as in /etc/machine-id. */
   machineId: z.string().regex(/^[0-9a-f]{32}$/),
+  /** Of its one network card; a guest that came from saved memory still has another one. */
+  mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
 });
 export type GuestIdentity = z.infer<typeof guestIdentitySchema>;
 
@@ -100,9 +103,19 @@ export const hostMessageSchema = z.discriminatedUnion('type', [
     token: z.string().min(32),
     /** null for a VM without a desktop. */
     display: guestDisplaySchema.nullable(),
-    /** Wall clock of the host in epoch milliseconds, sent last: it ages in transit. */
+    /** Fresh randomness for the guest's kernel, which is reseeded with it before anything else happens: 64 bytes, base64. */
+    seed: z.string().regex(/^[A-Za-z0-9+/]{86}==$/),
+    /** Wall clock of the host in epoch milliseconds, sent last: it ages in transit. Set last, too. */
     hostTimeMs: z.number(),
   }),
+  /**
+   * The host is about to make a golden snapshot. The guest forgets identity, token and VNC password, ends its probes, takes
+   * its network card down, freezes what may be frozen and has all at hand that a new identity needs. Answered once that is done;
+   * the next `configure` makes a clone of it.
+   */
+  z.object({ type: z.literal('prepare-snapshot'), id: z.number().int() }),
+  /** Someone looks: what was frozen runs on. Answered at once where nothing is frozen. */
+  z.object({ type: z.literal('thaw'), id: z.number().int() }),
   /** Asks for the guest's own view: data is {@link guestReportSchema}. */
   z.object({ type: z.literal('report'), id: z.number().int() }),
   /** Orderly power off; the VMM's exit follows. */

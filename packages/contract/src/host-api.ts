@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { failureSchema } from './errors.ts';
 import { imageIdSchema, vmIdSchema } from './ids.ts';
-import { geometrySchema, phaseMarkSchema, vmKindSchema, vmSizeSchema } from './vm.ts';
+import { geometrySchema, phaseMarkSchema, vmKindSchema, vmOriginSchema, vmSizeSchema } from './vm.ts';
 
 /**
  * API of the host daemon over its unix socket:
@@ -10,6 +10,10 @@ import { geometrySchema, phaseMarkSchema, vmKindSchema, vmSizeSchema } from './v
  *   GET    /v1/vms                            { vms: HostVm[] }
  *   GET    /v1/vms/:id                        HostVm
  *   PUT    /v1/vms/:id                        hostCreateVmSchema → 202 HostVm (idempotent by id; the boot goes on by itself)
+ *   POST   /v1/vms/:id/hibernate              200 HostVm once it is hibernated (kind `cli` only); on an error it goes on as before
+ *   POST   /v1/vms/:id/resume                 hostResumeVmSchema → 202 HostVm; snapshot_invalid where its memory is damaged: it stays hibernated
+ *   GET    /v1/snapshots                      { snapshots: Snapshot[] } (snapshot.ts)
+ *   DELETE /v1/snapshots/:id                  200 { id, freedBytes }; snapshot_in_use while a clone lives
  *   DELETE /v1/vms/:id                        200 goneVmSchema, once nothing is left; an unknown id is gone already
  *   GET    /v1/events                         NDJSON of HostEvent: first one `vm` for each VM, then every change, `beat` at least every 10 s
  *   GET    /v1/vms/:id/console?follow&timestamps   text/plain, also after the VM is gone
@@ -24,7 +28,16 @@ export const DESKTOP_PASSWORD_HEADER = 'hearth-vnc-password';
 /** Value of `Upgrade` that opens a desktop. */
 export const DESKTOP_PROTOCOL = 'rfb';
 
-export const hostVmStates = ['creating', 'booting', 'ready', 'failed', 'deleting', 'gone'] as const;
+export const hostVmStates = [
+  'creating',
+  'booting',
+  'ready',
+  'hibernating',
+  'hibernated',
+  'failed',
+  'deleting',
+  'gone',
+] as const;
 export const hostVmStateSchema = z.enum(hostVmStates);
 export type HostVmState = z.infer<typeof hostVmStateSchema>;
 
@@ -37,12 +50,25 @@ export const hostCreateVmSchema = z
     /** When the user asked for it (epoch ms): the zero of the timeline. */
     requestedAtMs: z.number(),
     requestId: z.string(),
+    /** cold: boot the image, also where a snapshot is there. */
+    start: z.enum(['auto', 'cold']).optional(),
+    /** Copy memory and disk of that VM, of the same kind and size, which is hibernated or ready; the copy gets its own identity. */
+    forkOf: vmIdSchema.optional(),
   })
   .refine(({ kind, desktop }) => (kind === 'browser') === (desktop !== null), {
     path: ['desktop'],
     message: 'a browser VM has a desktop, no other VM has',
   });
 export type HostCreateVm = z.infer<typeof hostCreateVmSchema>;
+
+export const hostResumeVmSchema = z.strictObject({
+  /** Boot the disk without the saved memory. */
+  cold: z.boolean(),
+  /** When the user asked for it (epoch ms): the new zero of the timeline. */
+  requestedAtMs: z.number(),
+  requestId: z.string(),
+});
+export type HostResumeVm = z.infer<typeof hostResumeVmSchema>;
 
 /** A line of the address book: the one truth of the network. */
 export const addressSchema = z.object({
@@ -63,7 +89,11 @@ export const hostVmSchema = z.object({
   desktop: geometrySchema.nullable(),
   imageId: imageIdSchema.nullable(),
   address: addressSchema.nullable(),
+  /** What it came up from the last time; null before that is known. */
+  origin: vmOriginSchema.nullable(),
+  /** Of the last start; none while it is hibernated. */
   phases: z.array(phaseMarkSchema),
+  /** Why it failed; in state `hibernated`: why the last resumption did. */
   failure: failureSchema.nullable(),
   /** Counts every change. */
   version: z.number().int().nonnegative(),
@@ -88,7 +118,7 @@ export const hostHealthSchema = z.object({
   status: z.enum(['ok', 'degraded']),
   version: z.string(),
   uptimeSeconds: z.number(),
-  /** bridge, dnsmasq, firewall, disk, image, vmm. */
+  /** bridge, dnsmasq, firewall, disk, image, vmm, snapshots. */
   checks: z.array(checkSchema),
 });
 export type HostHealth = z.infer<typeof hostHealthSchema>;

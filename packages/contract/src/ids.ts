@@ -32,6 +32,12 @@ export const imageIdSchema = z
   .regex(/^img-[0-9a-f]{12}$/, 'expected img- and 12 hex digits')
   .brand<'ImageId'>();
 
+/** A golden snapshot: `snp-` and 12 hex digits. */
+export const snapshotIdSchema = z
+  .string()
+  .regex(/^snp-[0-9a-f]{12}$/, 'expected snp- and 12 hex digits')
+  .brand<'SnapshotId'>();
+
 export type VmId = z.infer<typeof vmIdSchema>;
 export type UserId = z.infer<typeof userIdSchema>;
 export type TokenId = z.infer<typeof tokenIdSchema>;
@@ -39,6 +45,7 @@ export type ExecId = z.infer<typeof execIdSchema>;
 export type ViewerId = z.infer<typeof viewerIdSchema>;
 export type RequestId = z.infer<typeof requestIdSchema>;
 export type ImageId = z.infer<typeof imageIdSchema>;
+export type SnapshotId = z.infer<typeof snapshotIdSchema>;
 
 export type IdPrefix = 'vm' | 'usr' | 'tok' | 'ex' | 'vw' | 'req';
 

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { problemSchema } from './errors.ts';
-import { imageIdSchema } from './ids.ts';
+import { imageIdSchema, snapshotIdSchema } from './ids.ts';
 import { vmKindSchema } from './vm.ts';
 
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
-const fileSchema = z.object({
+export const fileSchema = z.object({
   /** Absolute path of the immutable file. */
   path: z.string(),
   sha256: sha256Schema,
@@ -107,6 +107,13 @@ export const imageEventSchema = z.discriminatedUnion('type', [
     gate: z.enum(['pending', 'passed', 'failed']).optional(),
   }),
   z.object({ type: z.literal('removed'), imageId: imageIdSchema, freedBytes: z.number() }),
+  /** A golden snapshot was made, or was there already. */
+  z.object({
+    type: z.literal('snapshot'),
+    snapshotId: snapshotIdSchema,
+    reused: z.boolean(),
+    elapsedMs: z.number(),
+  }),
   z.object({ type: z.literal('error'), problem: problemSchema }),
 ]);
 export type ImageEvent = z.infer<typeof imageEventSchema>;

@@ -11,5 +11,6 @@ export * from './image.ts';
 export * from './ndjson.ts';
 export * from './progress.ts';
 export * from './secret.ts';
+export * from './snapshot.ts';
 export * from './vm.ts';
 export * from './providers/index.ts';

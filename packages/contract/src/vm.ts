@@ -8,23 +8,44 @@ export type VmKind = z.infer<typeof vmKindSchema>;
 
 /**
  * requested: recorded, not yet handed to the host; starting: the host makes it; ready: proven to answer;
+ * hibernating: its memory is being saved; hibernated: memory and disk are files, everything else is given back;
  * failed: it did not become ready or died, with its cause; deleting; deleted: nothing of it is left but its record and console.
  */
-export const vmStates = ['requested', 'starting', 'ready', 'failed', 'deleting', 'deleted'] as const;
+export const vmStates = [
+  'requested',
+  'starting',
+  'ready',
+  'hibernating',
+  'hibernated',
+  'failed',
+  'deleting',
+  'deleted',
+] as const;
 export const vmStateSchema = z.enum(vmStates);
 export type VmState = z.infer<typeof vmStateSchema>;
 
-/** Phases of a boot in the order in which they normally end. */
+/**
+ * Phases of a VM's way to its user. A boot from the image: admitted, disk, tap, vmm, kernel, init, network, agent, identity, ready.
+ * From saved memory instead: load (device state and memory are in the VMM), resume (its processors run), agent, identity (the
+ * guest is this VM and no other), network, ready. A VM that waited in the warm pool: taken, ready. Later, where it has a
+ * desktop: thaw (its browser runs on, because someone looks), first_frame (the first picture went to a viewer).
+ */
 export const bootPhases = [
+  'taken',
   'admitted',
   'disk',
   'tap',
   'vmm',
+  'load',
+  'resume',
   'kernel',
   'init',
   'network',
   'agent',
+  'identity',
   'ready',
+  'thaw',
+  'first_frame',
 ] as const;
 export const bootPhaseSchema = z.enum(bootPhases);
 export type BootPhase = z.infer<typeof bootPhaseSchema>;
@@ -36,6 +57,11 @@ export const phaseMarkSchema = z.object({
   atMs: z.number().nonnegative(),
 });
 export type PhaseMark = z.infer<typeof phaseMarkSchema>;
+
+/** What a VM came up from. image: a boot; snapshot: a golden snapshot; hibernation: its own memory, or that of the VM it was forked from. */
+export const vmOrigins = ['image', 'snapshot', 'hibernation'] as const;
+export const vmOriginSchema = z.enum(vmOrigins);
+export type VmOrigin = z.infer<typeof vmOriginSchema>;
 
 export const timelineSchema = z.object({
   /** When the VM was requested. */
@@ -63,7 +89,8 @@ export type Geometry = z.infer<typeof geometrySchema>;
 /** What the API shows of a VM. */
 export const vmSchema = z.object({
   id: vmIdSchema,
-  userId: userIdSchema,
+  /** null: a warm VM that nobody has taken yet; only administrators see those. */
+  userId: userIdSchema.nullable(),
   kind: vmKindSchema,
   state: vmStateSchema,
   /** Counts every change; two views with the same version are the same. */
@@ -77,8 +104,16 @@ export const vmSchema = z.object({
   createdAt: z.iso.datetime(),
   readyAt: z.iso.datetime().nullable(),
   deletedAt: z.iso.datetime().nullable(),
+  /** What it came up from the last time; null before that is known. */
+  origin: vmOriginSchema.nullable(),
+  /** When a command, a file, a desktop or a terminal of it was last in use. */
+  lastUsedAt: z.iso.datetime().nullable(),
+  /** Since when it has been hibernated; null unless it is. */
+  hibernatedAt: z.iso.datetime().nullable(),
+  /** When a hibernated VM will be deleted unless it is resumed before; null where it won't. */
+  deletesAt: z.iso.datetime().nullable(),
   timeline: timelineSchema,
-  /** Why it failed; null unless it did. */
+  /** Why it failed, or why its resumption did, after which it is `hibernated` again; else null. */
   failure: failureSchema.nullable(),
 });
 export type Vm = z.infer<typeof vmSchema>;
@@ -91,7 +126,16 @@ export const createVmSchema = z.strictObject({
   diskMiB: vmSizeSchema.shape.diskMiB.optional(),
   /** For kind `browser` only: the size of its screen. */
   desktop: z.strictObject(geometrySchema.shape).optional(),
+  /** cold: boot the image, also where a snapshot or a warm VM is there. Default: auto. */
+  start: z.enum(['auto', 'cold']).optional(),
   /** For an administrator: whose VM it is to be. */
   userId: userIdSchema.optional(),
 });
 export type CreateVm = z.infer<typeof createVmSchema>;
+
+/** Body of POST /api/vms/:id/resume. */
+export const resumeVmSchema = z.strictObject({
+  /** Boot its disk afresh, without the saved memory: the way out where that is damaged. Its processes are lost. */
+  cold: z.boolean().default(false),
+});
+export type ResumeVm = z.infer<typeof resumeVmSchema>;

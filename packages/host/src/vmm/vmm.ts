@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Progress, VmId } from '@hearth/contract';
+import type { Progress, SnapshotMachine, VmId } from '@hearth/contract';
 import type { ProcessIdentity } from '../exec/process-identity.ts';
 
 export interface Drive {
@@ -9,11 +9,20 @@ export interface Drive {
   readOnly: boolean;
 }
 
+/** A file that holds the guest's memory. */
+export interface MemoryFile {
+  path: string;
+  /** The guest writes into the file (a golden snapshot in the making); else it writes into pages of its own. */
+  shared: boolean;
+}
+
 /** All that a VMM needs to know of one VM; every path comes from vm-paths.ts. */
 export interface VmmSpec {
   vmId: VmId;
   cpus: number;
   memMiB: number;
+  /** null: memory of the VMM's own. */
+  memory: MemoryFile | null;
   kernelPath: string;
   initrdPath: string;
   /** What the guest must know, without what a VMM adds of its own. */
@@ -32,17 +41,20 @@ export interface VmmSpec {
   pidPath: string;
 }
 
-export interface SnapshotFiles {
-  memoryPath: string;
-  statePath: string;
-}
-
-/** Memory and device state to files and back; null in a driver that can't. */
+/** From files back to a VM; null in a driver that can't. */
 export interface SnapshotVerbs {
-  /** Legal while paused. */
-  snapshot(vm: RunningVmm, files: SnapshotFiles, progress: Progress): Promise<void>;
-  /** Leaves the VM paused. */
-  restore(spec: VmmSpec, files: SnapshotFiles, progress: Progress): Promise<RunningVmm>;
+  /** What a snapshot made here needs of a machine that restores it. */
+  machine(): Promise<SnapshotMachine>;
+  /**
+   * Starts a process that holds the VM of that file, paused. With a memory file in `spec` the state file has devices only, as
+   * `save` left it; without one it has the memory, too. Throws snapshot_invalid where the VMM refuses the file.
+   */
+  load(
+    spec: VmmSpec,
+    statePath: string,
+    progress: Progress,
+    onSpawned: (process: ProcessIdentity) => void,
+  ): Promise<RunningVmm>;
 }
 
 export interface RunningVmm {
@@ -53,6 +65,11 @@ export interface RunningVmm {
   pause(progress: Progress): Promise<void>;
   /** Legal while paused. */
   resume(progress: Progress): Promise<void>;
+  /**
+   * Writes devices, and memory unless it lies in a shared file, to a new file, durably; nothing is left where it fails. Legal while
+   * paused; leaves the VM paused. Throws disk_full, snapshot_failed.
+   */
+  save(statePath: string, progress: Progress): Promise<void>;
   /** One connection of the host to the control channel; only one may be open at a time. */
   openControl(progress: Progress): Promise<Duplex>;
   /** Ends the process and returns only once it is confirmed dead (F17). */

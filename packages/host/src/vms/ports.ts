@@ -1,4 +1,15 @@
-import type { Address, Config, ImageId, ImageManifest, Log, Progress, VmId } from '@hearth/contract';
+import type {
+  Address,
+  Config,
+  HostVm,
+  ImageId,
+  ImageManifest,
+  Log,
+  Progress,
+  SnapshotId,
+  SnapshotManifest,
+  VmId,
+} from '@hearth/contract';
 import type { AgentClient } from '../guest-link/agent-client.ts';
 import type { VmRecords } from '../journal/vm-records.ts';
 import type { AcceleratorProbe } from '../vmm/accelerator.ts';
@@ -28,12 +39,30 @@ export interface VmNetwork {
   detach(address: Address): Promise<void>;
 }
 
+/** A golden snapshot's files; they never change while it exists. */
+export interface Golden {
+  manifest: SnapshotManifest;
+}
+
+export interface GoldenSource {
+  /**
+   * What a VM of this kind, size and image may be cloned from; null where there is none that fits this machine and is whole.
+   * Quick: files are hashed again only where they changed since they were last.
+   */
+  find(
+    wanted: Pick<HostVm, 'kind' | 'cpus' | 'memMiB' | 'diskMiB'> & { imageId: ImageId },
+  ): Promise<Golden | null>;
+  /** The VMM refused it: it is not used again. */
+  reject(id: SnapshotId, reason: string): void;
+}
+
 /** All that the life of a VM is given. */
 export interface VmHostDeps {
   config: Config;
   vmm: () => Promise<Vmm>;
   probe: () => Promise<AcceleratorProbe>;
   images: ImageSource;
+  goldens: GoldenSource;
   addresses: AddressSource;
   network: VmNetwork;
   records: VmRecords;
