@@ -46,6 +46,7 @@ const spec: VmmSpec = {
   ...{
     cpus: Number(cpus),
     memMiB: Number(memMiB),
+    memory: null,
     kernelPath: manifest.kernel.path,
     initrdPath: manifest.initrd.path,
   },

@@ -1,4 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -97,8 +98,18 @@ async function main(input: z.infer<typeof inputSchema>): Promise<z.infer<typeof 
   for (const [index, guests] of rounds.entries()) {
     await reserve(guests);
     dnsmasq.kill('SIGHUP');
+    // They boot at once but come onto the bridge one by one, each once the one before has its address: dnsmasq picks by the
+    // MAC until a client id has a lease, so two that ask at the same moment would be offered two addresses.
+    let turn: Promise<unknown> = Promise.resolve();
     findings.push(
-      await Promise.all(guests.map((guest, place) => bootAndLook(input, guest, `${index}${place}`))),
+      await Promise.all(
+        guests.map((guest, place) => {
+          const { promise: addressed, resolve: onAddress } = Promise.withResolvers<string>();
+          const finding = bootAndLook(input, guest, `${index}${place}`, { turn, addressed, onAddress });
+          turn = addressed;
+          return finding;
+        }),
+      ),
     );
     for (const vmm of running.splice(0)) await end(vmm);
   }
@@ -114,14 +125,24 @@ async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await over;
 }
 
+/** One guest among those of its round. */
+interface Place {
+  /** Ends once it may come onto the bridge. */
+  turn: Promise<unknown>;
+  /** Its own address. */
+  addressed: Promise<string>;
+  onAddress: (ip: string) => void;
+}
+
 async function bootAndLook(
   { manifest, template, accelerator, folder }: z.infer<typeof inputSchema>,
   guest: Guest,
   name: string,
+  { turn, addressed, onAddress }: Place,
 ): Promise<z.infer<typeof findingSchema>> {
   const spec = specOf(manifest, guest, folder, name);
   const upper = join(folder, `upper${name}`);
-  sh(`ip tuntap add dev ${spec.tap} mode tap vnet_hdr; ip link set ${spec.tap} master br0 up
+  sh(`ip tuntap add dev ${spec.tap} mode tap vnet_hdr; ip link set ${spec.tap} up
       cp --sparse=always ${template} ${upper}; chmod 600 ${upper}`);
   if (guest.networkFile !== null)
     await putIntoDisk(upper, '/etc/systemd/network/05-fault.network', guest.networkFile);
@@ -131,7 +152,6 @@ async function bootAndLook(
   let vmmWords = '';
   vmm.stderr?.on('data', (chunk: Buffer) => (vmmWords += chunk.toString()));
   const progress = startProgress({ what: `boot of guest ${name}`, timeoutMs: BOOT_TIMEOUT_MS });
-  const { promise: addressed, resolve: onAddress } = Promise.withResolvers<string>();
   for (;;) {
     if (vmm.exitCode !== null) throw new Error(`QEMU ended: ${vmmWords}`);
     const socket = await tryConnect(spec.controlSocketPath);
@@ -161,11 +181,15 @@ async function bootAndLook(
       kind: 'cli' as const,
       hostname: 'clone',
       machineId: guest.machineId,
+      mac: guest.mac,
     };
+    const seed = randomBytes(64).toString('base64');
     await channel.request(
-      { type: 'configure', identity, token: 't'.repeat(43), display: null, hostTimeMs: Date.now() },
+      { type: 'configure', identity, token: 't'.repeat(43), display: null, seed, hostTimeMs: Date.now() },
       progress,
     );
+    await within(turn);
+    sh(`ip link set ${spec.tap} master br0`);
     const ip = await within(addressed);
     const report: GuestReport = guestReportSchema.parse(await channel.request({ type: 'report' }, progress));
     return { report, ip, dialled: guest.booked === null ? null : await dial(guest.booked) };
@@ -190,7 +214,13 @@ function specOf(manifest: ImageManifest, { mac, machineId }: Guest, folder: stri
     manifest.layers.find((candidate) => candidate.role === role)?.path ?? '';
   return {
     vmId: vmIdSchema.parse(`vm-${name.padStart(12, '0')}`),
-    ...{ cpus: 2, memMiB: MEM_MIB, kernelPath: manifest.kernel.path, initrdPath: manifest.initrd.path },
+    ...{
+      cpus: 2,
+      memMiB: MEM_MIB,
+      memory: null,
+      kernelPath: manifest.kernel.path,
+      initrdPath: manifest.initrd.path,
+    },
     kernelArguments: [
       ...['quiet', 'net.ifnames=0', `systemd.machine_id=${machineId}`, 'systemd.hostname=clone'],
       'hearth.kind=cli',
