@@ -61,6 +61,12 @@ export async function makeLab(overrides: ConfigInput = {}): Promise<HearthLab> {
     imageStore: process.env['HEARTH_IMAGE_STORE'] ?? '/var/cache/hearth',
     ...overrides,
     controller: { port: await freePort(), ...overrides.controller },
+    // Tests say what they boot; those of snapshots and of the warm pool turn them on.
+    vms: {
+      ...overrides.vms,
+      warm: { cli: 0, browser: 0, ...overrides.vms?.warm },
+      snapshots: { golden: false, ...overrides.vms?.snapshots },
+    },
     network: { uplink: 'none', ...overrides.network },
   };
   const configPath = join(folder, 'hearth.json');
