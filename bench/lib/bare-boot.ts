@@ -67,6 +67,7 @@ const spec: VmmSpec = {
     monitorSocketPath: join(folder, 'monitor'),
     logPath: join(folder, 'log'),
     pidPath: join(folder, 'pid'),
+    saveSocketPath: join(folder, 'save'),
   },
 };
 const tscKhz = await readTscKhz();

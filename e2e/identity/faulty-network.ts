@@ -236,6 +236,7 @@ function specOf(manifest: ImageManifest, { mac, machineId }: Guest, folder: stri
       monitorSocketPath: join(folder, `monitor${name}`),
       logPath: join(folder, `log${name}`),
       pidPath: join(folder, `pid${name}`),
+      saveSocketPath: join(folder, `save${name}`),
     },
   };
 }
