@@ -3,6 +3,7 @@ import { addBenchCommand } from './commands/bench.ts';
 import { addImageCommands } from './commands/image.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServiceCommands } from './commands/services.ts';
+import { addSnapshotCommands } from './commands/snapshot.ts';
 import { addStandInCommand } from './commands/stand-in.ts';
 import { addTestCommand } from './commands/test.ts';
 import { addTokenCommands } from './commands/token.ts';
@@ -28,6 +29,7 @@ export function makeProgram(): Command {
   addRunCommand(program);
   addTokenCommands(program);
   addImageCommands(program);
+  addSnapshotCommands(program);
   addStandInCommand(program);
   addTestCommand(program);
   addBenchCommand(program);

@@ -1,7 +1,9 @@
 import { Option, type Command } from 'commander';
 import type { CommonOptions } from '../context.ts';
 import type { CreateOptions } from '../vm/create.ts';
+import type { WaitOption } from '../vm/bring-up.ts';
 import type { ExecOptions } from '../vm/exec.ts';
+import type { ResumeOptions } from '../vm/hibernate.ts';
 import type { VncOptions } from '../vm/vnc.ts';
 import { collectAssignment, parseSeconds, parseWholeNumber, withApiOptions } from './common.ts';
 
@@ -16,13 +18,38 @@ export function addVmCommands(program: Command): void {
     .option('--cpus <n>', 'virtual processors', parseWholeNumber)
     .option('--mem <mib>', 'memory in MiB', parseWholeNumber)
     .option('--disk <mib>', 'size of its own disk in MiB', parseWholeNumber)
+    .option('--cold', 'boot the image, even where a snapshot or a warm VM is there')
     .option('--no-wait', 'return as soon as it is recorded')
     .action(async (options: CreateOptions) => (await import('../vm/create.ts')).createVm(options));
+
+  withApiOptions(vm.command('hibernate'))
+    .description('save memory and disk of a CLI VM to files and give back all else; what uses it resumes it')
+    .argument('<id>')
+    .action(async (id: string, options: CommonOptions) =>
+      (await import('../vm/hibernate.ts')).hibernateVm(id, options),
+    );
+
+  withApiOptions(vm.command('resume'))
+    .description('bring a hibernated VM back with all that ran in it, and wait until it is proven ready')
+    .argument('<id>')
+    .option('--cold', 'boot its disk without the saved memory: what ran in it is lost')
+    .option('--no-wait', 'return as soon as it is recorded')
+    .action(async (id: string, options: ResumeOptions) =>
+      (await import('../vm/hibernate.ts')).resumeVm(id, options),
+    );
+
+  withApiOptions(vm.command('fork'))
+    .description('make a copy of a CLI VM, with memory, disk and all that runs in it, as a VM of its own')
+    .argument('<id>')
+    .option('--no-wait', 'return as soon as it is recorded')
+    .action(async (id: string, options: CommonOptions & WaitOption) =>
+      (await import('../vm/hibernate.ts')).forkVm(id, options),
+    );
 
   withApiOptions(vm.command('ls'))
     .alias('list')
     .description('list VMs')
-    .option('--all', 'deleted ones too, and for an administrator those of everybody')
+    .option('--all', 'deleted ones too, and for an administrator those of everybody and of the warm pool')
     .action(async (options: CommonOptions & { all?: boolean }) =>
       (await import('../vm/list.ts')).listVms(options),
     );
@@ -52,7 +79,7 @@ export function addVmCommands(program: Command): void {
     );
 
   withApiOptions(vm.command('timeline'))
-    .description('how long each phase of the boot took, as bars')
+    .description('how long each phase of its last start took, as bars')
     .argument('<id>')
     .action(async (id: string, options: CommonOptions) =>
       (await import('../vm/show.ts')).showTimeline(id, options),

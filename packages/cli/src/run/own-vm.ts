@@ -10,11 +10,11 @@ export interface OwnVmOptions {
   note: (text: string) => void;
 }
 
-/** The VM to work in: the named one, else the user's newest CLI VM that is ready or starting, else a new one. */
+/** The VM to work in: the named one, else the user's newest CLI VM that is ready, starting or hibernated, else a new one. */
 export async function ownCliVm(api: Api, { id, signal, note }: OwnVmOptions): Promise<Vm> {
   if (id !== undefined) {
     const vm = await api.get(vmSchema, `/api/vms/${parseVmId(id)}`, { signal });
-    if (vm.state === 'ready') return vm;
+    if (vm.state === 'ready' || isAsleep(vm)) return usable(vm, note);
     if (vm.state === 'deleting' || vm.state === 'deleted')
       throw new HearthError('vm_deleted', `${vm.id} was deleted`, { vmId: vm.id });
     return await waitFor(api, vm, signal, note);
@@ -24,7 +24,7 @@ export async function ownCliVm(api: Api, { id, signal, note }: OwnVmOptions): Pr
     api.get(vmListSchema, '/api/vms', { signal }),
   ]);
   const found = pickOwn(vms, me.userId);
-  if (found?.state === 'ready') return found;
+  if (found !== undefined && (found.state === 'ready' || isAsleep(found))) return usable(found, note);
   if (found !== undefined) return await waitFor(api, found, signal, note);
   const made = await api.call('POST', vmSchema, '/api/vms', {
     json: { kind: 'cli' },
@@ -37,13 +37,22 @@ export async function ownCliVm(api: Api, { id, signal, note }: OwnVmOptions): Pr
 
 /** An administrator sees everybody's VMs and still works in their own. */
 export function pickOwn(vms: readonly Vm[], userId: string): Vm | undefined {
-  const usable = vms
+  const own = vms
     .filter((vm) => vm.userId === userId && vm.kind === 'cli')
     .toSorted((a, b) => b.createdAt.localeCompare(a.createdAt));
   return (
-    usable.find(({ state }) => state === 'ready') ??
-    usable.find(({ state }) => state === 'starting' || state === 'requested')
+    own.find(({ state }) => state === 'ready') ??
+    own.find(({ state }) => state === 'starting' || state === 'requested') ??
+    own.find(isAsleep)
   );
+}
+
+const isAsleep = ({ state }: Vm): boolean => state === 'hibernated' || state === 'hibernating';
+
+/** The first command resumes one that sleeps. */
+function usable(vm: Vm, note: (text: string) => void): Vm {
+  if (isAsleep(vm)) note(`resuming ${vm.id}…`);
+  return vm;
 }
 
 async function waitFor(api: Api, vm: Vm, signal: AbortSignal, note: (text: string) => void): Promise<Vm> {

@@ -1,4 +1,4 @@
-import { allVms } from '../vm/list.ts';
+import { meSchema, snapshotListSchema, vmListSchema, type SnapshotList } from '@hearth/contract';
 import { connect } from '../api/connection.ts';
 import { controllerUrl, loadConfig } from '../config.ts';
 import { makeContext, type CommonOptions, type Context } from '../context.ts';
@@ -15,7 +15,7 @@ export async function status(options: CommonOptions): Promise<void> {
   const { host, controller } = await findRunning(config, signal);
   const isRunning = host.process !== null || controller.process !== null;
   const isHealthy = host.health?.status === 'ok' && controller.health?.status === 'ok';
-  const vms = controller.health === null ? null : await countVms(options, context);
+  const seen = controller.health === null ? null : await look(options, context);
   const checks = controller.health?.checks ?? host.health?.checks ?? [];
   if (out.json) {
     const view = (state: DaemonState<unknown>) => ({
@@ -30,7 +30,8 @@ export async function status(options: CommonOptions): Promise<void> {
       host: view(host),
       controller: view(controller),
       checks,
-      vms,
+      vms: seen?.vms ?? null,
+      snapshots: seen?.snapshots ?? null,
     });
   } else if (!isRunning) {
     out.line(`Hearth '${config.name}' is not running; start it with: hearth up`);
@@ -42,14 +43,15 @@ export async function status(options: CommonOptions): Promise<void> {
     out.line(renderDaemon('host daemon', host, paint, host.health?.uptimeSeconds));
     out.line(renderDaemon('controller', controller, paint, controller.health?.uptime));
     for (const { name, ok, detail } of checks) out.line(mark(ok, name, detail, paint));
-    if (vms !== null)
+    if (seen !== null)
       out.line(
         `  VMs: ${
-          Object.entries(vms)
+          Object.entries(seen.vms)
             .map(([state, count]) => `${count} ${state}`)
             .join(', ') || 'none'
         }`,
       );
+    if (seen?.snapshots != null) out.line(`  golden snapshots: ${renderSnapshotList(seen.snapshots)}`);
   }
   if (!isRunning) throw new Exit(exitCodes.notRunning);
   if (!isHealthy) throw new Exit(exitCodes.failure);
@@ -73,21 +75,41 @@ function mark(ok: boolean, name: string, detail: string, paint: Paint): string {
   return `  ${ok ? paint.good('✓') : paint.bad('✗')} ${name}: ${detail}`;
 }
 
-/** By state, as far as this user may see them; null where there is no token to ask with. */
-async function countVms(
-  options: CommonOptions,
-  { environment, signal }: Context,
-): Promise<Record<string, number> | null> {
+function renderSnapshotList({ snapshots, making }: SnapshotList): string {
+  const states = snapshots.map(
+    ({ kind, status, detail, clones }) =>
+      `${kind} ${status}${status === 'ready' ? ` with ${clones} clones` : ` (${detail})`}`,
+  );
+  return [states.join(', ') || 'none', ...(making === null ? [] : [making])].join('; ');
+}
+
+interface Seen {
+  /** How many are in which state; those of the warm pool count for themselves. */
+  vms: Record<string, number>;
+  /** null for whom is no administrator. */
+  snapshots: SnapshotList | null;
+}
+
+/** What this user may see; null where there is no token to ask with. */
+async function look(options: CommonOptions, { environment, signal }: Context): Promise<Seen | null> {
   const api = await connect(options, environment).catch((error: unknown) => {
     if (environment.token === undefined && options.tokenFile === undefined) return null;
     throw error;
   });
   if (api === null) return null;
   try {
+    const isAdmin = (await api.get(meSchema, '/api/me', { signal })).role === 'admin';
+    const [{ vms }, snapshots] = await Promise.all([
+      api.get(vmListSchema, '/api/vms', { query: isAdmin ? { all: 'true' } : {}, signal }),
+      isAdmin ? api.get(snapshotListSchema, '/api/snapshots', { signal }) : null,
+    ]);
     const counts: Record<string, number> = {};
-    for (const { state } of await allVms(api, signal))
-      if (state !== 'deleted') counts[state] = (counts[state] ?? 0) + 1;
-    return counts;
+    for (const { state, userId } of vms) {
+      if (state === 'deleted') continue;
+      const name = userId === null ? `${state} in the warm pool` : state;
+      counts[name] = (counts[name] ?? 0) + 1;
+    }
+    return { vms: counts, snapshots };
   } finally {
     await api.close();
   }

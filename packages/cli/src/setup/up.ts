@@ -1,5 +1,12 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { pause, signinLinkSchema, startProgress, type Check, type Config } from '@hearth/contract';
+import {
+  pause,
+  signinLinkSchema,
+  snapshotListSchema,
+  startProgress,
+  type Check,
+  type Config,
+} from '@hearth/contract';
 import { connect } from '../api/connection.ts';
 import { controllerUrl, loadConfig } from '../config.ts';
 import { makeContext, type CommonOptions, type Context } from '../context.ts';
@@ -48,8 +55,7 @@ export async function up(options: UpOptions): Promise<void> {
     await release();
   }
   const failing = await failingChecks(config, context);
-  const link = await makeSigninLink(options, context);
-  sayUp(config, { link, failing }, options, context);
+  sayUp(config, { failing, ...(await askController(options, context)) }, options, context);
   if (options.detach !== true) await stayInForeground(config, context);
   else if (failing.length > 0) throw new Exit(exitCodes.failure);
 }
@@ -141,7 +147,16 @@ export async function writeEffectiveConfig(config: Config, path: string): Promis
 
 const publicUrl = (config: Config): string => config.controller.publicUrl ?? controllerUrl(config);
 
-async function makeSigninLink(options: CommonOptions, { environment, signal }: Context): Promise<string> {
+interface FirstAnswers {
+  link: string;
+  /** What is being made of golden snapshots, or why not; null where nothing is missing. */
+  snapshots: string | null;
+}
+
+async function askController(
+  options: CommonOptions,
+  { environment, signal }: Context,
+): Promise<FirstAnswers> {
   // Whoever starts Hearth here gets a link for here, whatever HEARTH_URL says.
   const { config } = options;
   const api = await connect(config === undefined ? {} : { config }, {
@@ -150,7 +165,9 @@ async function makeSigninLink(options: CommonOptions, { environment, signal }: C
     token: undefined,
   });
   try {
-    return (await api.call('POST', signinLinkSchema, '/api/signin-links', { signal })).url;
+    const { url } = await api.call('POST', signinLinkSchema, '/api/signin-links', { signal });
+    const { making } = await api.get(snapshotListSchema, '/api/snapshots', { signal });
+    return { link: url, snapshots: making };
   } finally {
     await api.close();
   }
@@ -158,13 +175,13 @@ async function makeSigninLink(options: CommonOptions, { environment, signal }: C
 
 function sayUp(
   config: Config,
-  { link, failing }: { link: string; failing: Check[] },
+  { link, failing, snapshots }: FirstAnswers & { failing: Check[] },
   { detach }: UpOptions,
   { out }: Context,
 ): void {
   const url = publicUrl(config);
   if (out.json) {
-    out.value({ type: 'up', alreadyRunning: false, url, signinLink: link, failing });
+    out.value({ type: 'up', alreadyRunning: false, url, signinLink: link, failing, snapshots });
     return;
   }
   const { paint } = out;
@@ -182,6 +199,7 @@ function sayUp(
       ? '      hearth status · hearth down'
       : '      Ctrl-C stops both daemons; VMs go on. To free everything: hearth down',
   );
+  if (snapshots !== null) out.line(`Golden snapshots: ${snapshots}; until they are ready, VMs boot cold.`);
 }
 
 /** `hearth link`: another one-time link for a browser. */

@@ -7,10 +7,12 @@ const plain = makePaint(false);
 const vm = (
   state: Vm['state'],
   marks: [string, number][],
-): Pick<Vm, 'id' | 'kind' | 'state' | 'timeline'> => ({
+  origin: Vm['origin'] = null,
+): Pick<Vm, 'id' | 'kind' | 'state' | 'origin' | 'timeline'> => ({
   id: 'vm-0123456789ab' as Vm['id'],
   kind: 'cli',
   state,
+  origin,
   timeline: {
     startedAt: '2026-11-23T00:00:00.000Z',
     phases: marks.map(([phase, atMs]) => ({ phase, atMs })) as Vm['timeline']['phases'],
@@ -59,6 +61,48 @@ test('a boot that failed says how far it came', () => {
     admitted       5 ms  ██▋
     disk         100 ms    █████████████████████████████████████████████████████▍
     total        105 ms  105 ms until disk, then: failed"
+  `);
+});
+
+test('the way of a restore is told by time, and what came when someone looked has no bar', () => {
+  const restored = vm(
+    'ready',
+    [
+      ['vmm', 100],
+      ['load', 300],
+      ['ready', 1000],
+      ['resume', 400],
+      ['first_frame', 61_120],
+      ['thaw', 61_000],
+    ],
+    'snapshot',
+  );
+  expect(renderTimeline(restored, 80, plain)).toMatchInlineSnapshot(`
+    "vm-0123456789ab  cli  ready  from a golden snapshot
+    vmm          100 ms  █████▋
+    load         200 ms       ███████████▎
+    resume       100 ms                  █████▋
+    ready        600 ms                        █████████████████████████████████▋
+    total       1000 ms  1.0 s to ready
+    thaw        at 1:01 min: its browser runs on
+    first_frame at 1:01 min, 120 ms after thaw: the first picture went to a viewer"
+  `);
+});
+
+test('a warm VM was taken, and no phase of a boot is missed', () => {
+  const taken = vm(
+    'ready',
+    [
+      ['taken', 12],
+      ['ready', 14],
+    ],
+    'snapshot',
+  );
+  expect(renderTimeline(taken, 80, plain)).toMatchInlineSnapshot(`
+    "vm-0123456789ab  cli  ready  from a golden snapshot, and the warm pool
+    taken         12 ms  ████████████████████████████████████████████████
+    ready          2 ms                                                  ████████
+    total         14 ms  14 ms to ready"
   `);
 });
 

@@ -7,6 +7,8 @@ import { withApi, type CommonOptions } from '../context.ts';
 import { formatBytes } from '../terminal/duration.ts';
 import type { Output } from '../terminal/output.ts';
 import { planCopy, type CopyPlan } from './copy-path.ts';
+import { SAVED_MEMORY_TIMEOUT_MS } from './follow.ts';
+import { sayIfHibernated } from './hibernate.ts';
 import { runRemoteCommand } from './remote-command.ts';
 
 /** A large file on a slow machine: the stream itself is the sign of life. */
@@ -15,6 +17,7 @@ const TRANSFER_TIMEOUT_MS = 86_400_000;
 export async function copyFile(source: string, target: string, options: CommonOptions): Promise<void> {
   const plan = planCopy(source, target);
   await withApi(options, async (api, { out, signal }) => {
+    await sayIfHibernated(api, plan.vmId, out, signal);
     if (plan.direction === 'up') await upload(api, plan, out, signal);
     else await download(api, plan, out, signal);
   });
@@ -66,7 +69,11 @@ async function download(
   out: Output,
   signal: AbortSignal,
 ): Promise<void> {
-  const { body } = await api.open('GET', `/api/vms/${vmId}/files`, { query: { path }, signal });
+  const { body } = await api.open('GET', `/api/vms/${vmId}/files`, {
+    query: { path },
+    signal,
+    timeoutMs: SAVED_MEMORY_TIMEOUT_MS,
+  });
   if (to === null) {
     for await (const chunk of body) out.bytes(chunk);
     return;

@@ -7,6 +7,7 @@ import { readEnvironment } from '../config.ts';
 import { Exit, exitCodes } from '../exit-codes.ts';
 import { makeOutput } from '../terminal/output.ts';
 import { parseVmId } from './follow.ts';
+import { sayIfHibernated } from './hibernate.ts';
 import { interruptible } from './interrupt.ts';
 import { runRemoteCommand } from './remote-command.ts';
 
@@ -26,6 +27,7 @@ export async function execInVm(id: string, words: readonly string[], options: Ex
   const api = await connect(options, environment);
   const interrupt = interruptible();
   try {
+    await sayIfHibernated(api, vmId, out, interrupt.signal);
     const exit = await runRemoteCommand(
       api,
       vmId,

@@ -6,6 +6,7 @@ import {
   startProgress,
   vmEventSchema,
   vmIdSchema,
+  type BootPhase,
   type Failure,
   type PhaseMark,
   type Vm,
@@ -43,13 +44,21 @@ export async function followVm(
     timeoutMs,
     signal,
   });
-  let seenPhases = 0;
+  const told = { startedAt: '', phases: new Set<BootPhase>() };
+  const tell = (vm: Vm): void => {
+    // A resumption begins its timeline anew.
+    if (told.startedAt !== vm.timeline.startedAt)
+      Object.assign(told, { startedAt: vm.timeline.startedAt, phases: new Set() });
+    for (const mark of newPhases(vm, told.phases)) {
+      told.phases.add(mark.phase);
+      onPhase?.(mark, vm);
+    }
+  };
   for (;;) {
     const { body } = await api.open('GET', `/api/vms/${id}/events`, { signal: progress.signal });
     try {
       for await (const { vm } of readServerSentEvents(body, vmEventSchema)) {
-        for (const phase of vm.timeline.phases.slice(seenPhases)) onPhase?.(phase, vm);
-        seenPhases = vm.timeline.phases.length;
+        tell(vm);
         if (until.includes(vm.state)) return vm;
         if (vm.state === 'deleted') throw new HearthError('vm_deleted', `${id} was deleted`, { vmId: id });
       }
@@ -62,7 +71,11 @@ export async function followVm(
   }
 }
 
-/** The stored cause of a failed VM as an error of ours. */
+/** By time: a mark may be told after one that is later. */
+const newPhases = ({ timeline }: Vm, told: ReadonlySet<BootPhase>): PhaseMark[] =>
+  timeline.phases.filter(({ phase }) => !told.has(phase)).toSorted((a, b) => a.atMs - b.atMs);
+
+/** The stored cause of a failed VM, or of a failed resumption, as an error of ours. */
 export function failureError(vm: Pick<Vm, 'id' | 'failure'>): HearthError {
   const failure: Failure | null = vm.failure;
   if (failure === null)
@@ -83,14 +96,18 @@ export function failureError(vm: Pick<Vm, 'id' | 'failure'>): HearthError {
 /** A boot's own deadline is the controller's; this one only keeps us from waiting for ever. */
 export const BOOT_TIMEOUT_MS = 20 * 60_000;
 
-/** Follows a VM until it is ready; throws the cause where it fails. */
+/** An answer that waits until memory was saved or resumed: gigabytes go to or come from a disk that may be slow. */
+export const SAVED_MEMORY_TIMEOUT_MS = 5 * 60_000;
+
+/** Follows a VM until it is ready; throws the cause where it fails, or is hibernated again because its resumption failed. */
 export async function untilReady(api: Api, id: VmId, options: Omit<FollowOptions, 'timeoutMs'>): Promise<Vm> {
-  const vm = await followVm(api, id, ['ready', 'failed', 'deleting', 'deleted'], {
+  const vm = await followVm(api, id, ['ready', 'hibernated', 'failed', 'deleting', 'deleted'], {
     ...options,
     timeoutMs: BOOT_TIMEOUT_MS,
   });
-  if (vm.state === 'failed') throw failureError(vm);
-  if (vm.state !== 'ready')
-    throw new HearthError('vm_deleted', `${id} was deleted before it was ready`, { vmId: id });
-  return vm;
+  if (vm.state === 'ready') return vm;
+  if (vm.state === 'failed' || vm.failure !== null) throw failureError(vm);
+  if (vm.state === 'hibernated')
+    throw new HearthError('vm_hibernated', `${id} was hibernated before it was ready`, { vmId: id });
+  throw new HearthError('vm_deleted', `${id} was deleted before it was ready`, { vmId: id });
 }

@@ -10,7 +10,7 @@ export async function listVms(options: CommonOptions & { all?: boolean }): Promi
     const vms = options.all === true ? await allVms(api, signal) : await ownVms(api, signal);
     if (out.json) out.value({ vms });
     else if (vms.length === 0) out.note('There is no VM; make one with: hearth vm create --kind cli');
-    else out.line(renderVms(vms, Date.now(), out.paint));
+    else out.line(renderVms(vms, Date.now(), out.paint, { owners: options.all === true }));
   });
 }
 
@@ -27,9 +27,14 @@ export async function allVms(api: Api, signal: AbortSignal): Promise<Vm[]> {
   return (await api.get(vmListSchema, '/api/vms', { query, signal })).vms;
 }
 
-export function renderVms(vms: readonly Vm[], nowMs: number, paint: Paint): string {
+export function renderVms(
+  vms: readonly Vm[],
+  nowMs: number,
+  paint: Paint,
+  { owners }: { owners: boolean },
+): string {
   return renderTable(
-    ['ID', 'KIND', 'STATE', 'ADDRESS', 'CPUS', 'MEMORY', 'AGE', 'CAUSE'],
+    ['ID', 'KIND', 'STATE', 'ADDRESS', 'CPUS', 'MEMORY', 'AGE', ...(owners ? ['OWNER'] : []), 'NOTE'],
     vms.map((vm) => [
       vm.id,
       vm.kind,
@@ -38,9 +43,21 @@ export function renderVms(vms: readonly Vm[], nowMs: number, paint: Paint): stri
       String(vm.cpus),
       `${vm.memMiB} MiB`,
       formatAge(vm.createdAt, nowMs),
-      vm.failure?.title ?? '',
+      ...(owners ? [ownerInWords(vm)] : []),
+      note(vm, nowMs),
     ]),
   );
+}
+
+export const ownerInWords = ({ userId }: Pick<Vm, 'userId'>): string => userId ?? 'warm pool';
+
+/** What its state alone doesn't tell. */
+function note({ failure, hibernatedAt, deletesAt }: Vm, nowMs: number): string {
+  return [
+    ...(failure === null ? [] : [failure.title]),
+    ...(hibernatedAt === null ? [] : [`hibernated for ${formatAge(hibernatedAt, nowMs)}`]),
+    ...(deletesAt === null ? [] : [`deleted on ${deletesAt.slice(0, 10)}`]),
+  ].join(', ');
 }
 
 export function paintState(state: Vm['state'], paint: Paint): string {

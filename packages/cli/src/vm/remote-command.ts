@@ -9,6 +9,7 @@ import {
   type VmId,
 } from '@hearth/contract';
 import type { Api } from '../api/client.ts';
+import { SAVED_MEMORY_TIMEOUT_MS } from './follow.ts';
 
 export interface RemoteCommandOptions {
   /** Ending it ends the command's whole process group in the guest. */
@@ -37,6 +38,7 @@ export async function runRemoteCommand(
   const { body } = await api.open('POST', `/api/vms/${vmId}/exec`, {
     json: { ...request, stdin: stdin !== undefined },
     signal: both,
+    timeoutMs: SAVED_MEMORY_TIMEOUT_MS,
   });
   let feeding: Promise<void> | undefined;
   try {

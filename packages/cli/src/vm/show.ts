@@ -2,9 +2,10 @@ import { vmSchema, type Vm } from '@hearth/contract';
 import { withApi, type CommonOptions } from '../context.ts';
 import type { Paint } from '../terminal/output.ts';
 import { renderProblem } from '../terminal/problem.ts';
+import { originInWords } from '../terminal/phase-words.ts';
 import { renderTimeline } from '../terminal/timeline.ts';
 import { parseVmId } from './follow.ts';
-import { paintState } from './list.ts';
+import { ownerInWords, paintState } from './list.ts';
 
 export async function showVm(id: string, options: CommonOptions): Promise<void> {
   const vmId = parseVmId(id);
@@ -19,7 +20,8 @@ export async function showTimeline(id: string, options: CommonOptions): Promise<
   const vmId = parseVmId(id);
   await withApi(options, async (api, { out, signal }) => {
     const vm = await api.get(vmSchema, `/api/vms/${vmId}`, { signal });
-    if (out.json) out.value({ id: vm.id, kind: vm.kind, state: vm.state, ...vm.timeline });
+    const { kind, state, origin, timeline } = vm;
+    if (out.json) out.value({ id: vm.id, kind, state, origin, ...timeline });
     else out.line(renderTimeline(vm, out.columns, out.paint));
   });
 }
@@ -31,14 +33,21 @@ export function renderVm(vm: Vm, paint: Paint): string {
     ['address', vm.ip ?? '-'],
     ['size', `${vm.cpus} CPU, ${vm.memMiB} MiB memory, ${vm.diskMiB} MiB disk`],
     ['image', vm.imageId ?? '-'],
-    ['user', vm.userId],
+    ['user', ownerInWords(vm)],
     ['created', vm.createdAt],
     ['ready', vm.readyAt ?? '-'],
-    ...(vm.deletedAt === null ? [] : [['deleted', vm.deletedAt] satisfies [string, string]]),
+    ['from', originInWords(vm) ?? '-'],
+    ['last used', vm.lastUsedAt ?? '-'],
+    ...optionalRow('hibernated', vm.hibernatedAt),
+    ...optionalRow('deletes', vm.deletesAt === null ? null : `${vm.deletesAt} unless it is resumed before`),
+    ...optionalRow('deleted', vm.deletedAt),
   ];
   return [
     paint.bold(vm.id),
-    ...rows.map(([name, value]) => `  ${paint.dim(name.padEnd(8))} ${value}`),
+    ...rows.map(([name, value]) => `  ${paint.dim(name.padEnd(10))} ${value}`),
     ...(vm.failure === null ? [] : [renderProblem(vm.failure, paint)]),
   ].join('\n');
 }
+
+const optionalRow = (name: string, value: string | null): [string, string][] =>
+  value === null ? [] : [[name, value]];
