@@ -65,3 +65,4 @@ export const snapshotListSchema = z.object({
 });
 export type SnapshotList = z.infer<typeof snapshotListSchema>;
 export const removedSnapshotSchema = z.object({ id: snapshotIdSchema, freedBytes: z.number().int() });
+export type RemovedSnapshot = z.infer<typeof removedSnapshotSchema>;
