@@ -20,6 +20,10 @@ export interface StorePaths {
   layers: string;
   /** images/<imageId>/manifest.json, immutable, and gate.json beside it. */
   images: string;
+  /** snapshots/<snapshotId>/: golden snapshots, immutable (snapshots/snapshot-store.ts). */
+  snapshots: string;
+  /** Held by whoever makes a golden snapshot. */
+  snapshotsLock: string;
   /** Empty file systems for VMs' own disks, by size. */
   templates: string;
   logs: string;
@@ -35,6 +39,8 @@ export function storePaths(root: string): StorePaths {
     root,
     layers: join(root, 'layers'),
     images: join(root, 'images'),
+    snapshots: join(root, 'snapshots'),
+    snapshotsLock: join(root, 'snapshots.lock'),
     templates: join(root, 'templates'),
     logs: join(root, 'logs'),
     lock: join(root, 'lock'),
@@ -47,9 +53,9 @@ export function storePaths(root: string): StorePaths {
 export async function openStore(root: string): Promise<StorePaths> {
   const paths = storePaths(root);
   try {
-    for (const folder of [paths.layers, paths.images, paths.templates, paths.logs, paths.inputs]) {
+    const { layers, images, snapshots, templates, logs, inputs } = paths;
+    for (const folder of [layers, images, snapshots, templates, logs, inputs])
       await mkdir(folder, { recursive: true, mode: 0o755 });
-    }
   } catch (cause) {
     throw new HearthError('image_build_failed', `the image store ${root} can't be made or written`, {
       cause,

@@ -1,12 +1,13 @@
-import { readdir, readlink, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HearthError } from '@hearth/contract';
+import { findHolder } from '../exec/file-holders.ts';
+import { goldenFiles, listSnapshots, removeSnapshot } from '../snapshots/snapshot-store.ts';
 import { findBaseLayer } from './base-layer.ts';
 import { allocatedBytes, openStore, readImage } from './image-store.ts';
 import { lockStore } from './store-lock.ts';
-import { isMissing } from './missing-file.ts';
 
-/** Removes an image and the layers that no other image uses. Returns the bytes freed. Throws image_in_use. */
+/** Removes an image, its golden snapshots, and the layers that no other image uses. Returns the bytes freed. Throws image_in_use. */
 export async function removeImage(
   store: string,
   id: string,
@@ -30,7 +31,14 @@ export async function removeImage(
     const telling = orphans.length > 0 ? orphans : layers;
     const holder = await findHolder(new Set(telling.map(({ path }) => path)));
     if (holder !== null) throw new HearthError('image_in_use', `process ${holder} has a layer of ${id} open`);
+    const snapshots = (await listSnapshots(store)).filter(({ manifest }) => manifest.imageId === imageId);
+    const clone = await findHolder(
+      new Set(snapshots.flatMap(({ paths }) => goldenFiles.map((name) => paths[name]))),
+    );
+    if (clone !== null)
+      throw new HearthError('image_in_use', `process ${clone} runs from a golden snapshot of ${id}`);
     let freed = 0;
+    for (const { manifest } of snapshots) freed += await removeSnapshot(store, manifest.id);
     for (const file of files) freed += await allocatedBytes(file);
     // The manifest first: from then on nobody starts from it.
     await rm(join(paths.images, imageId), { recursive: true });
@@ -45,23 +53,4 @@ export async function removeImage(
   } finally {
     await lock.release();
   }
-}
-
-/** The pid of a process that has one of the files open (a VMM that runs from the image), or null. */
-async function findHolder(files: ReadonlySet<string>): Promise<number | null> {
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    try {
-      for (const fd of await readdir(`/proc/${pid}/fd`)) {
-        if (files.has(await readlink(`/proc/${pid}/fd/${fd}`))) return Number(pid);
-      }
-    } catch (error) {
-      // Processes and their descriptors end while we look.
-      if (!isMissing(error) && !isGone(error)) throw error;
-    }
-  }
-  return null;
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'EACCES');
 }
