@@ -11,6 +11,8 @@ export interface RequestOptions {
   body?: unknown;
   headers?: Readonly<Record<string, string>>;
   signal?: AbortSignal;
+  /** Until the answer; 30 s where left out. */
+  timeoutMs?: number;
   /** A 401 is part of the answer (signing in), not the loss of a session. */
   anonymous?: boolean;
 }
@@ -74,12 +76,15 @@ export async function tell(method: string, path: string, options: RequestOptions
 }
 
 async function sendWithin(method: string, path: string, options: RequestOptions): Promise<Response> {
+  const { signal, timeoutMs = CALL_TIMEOUT_MS } = options;
   const deadline = new AbortController();
   const timer = setTimeout(
-    () => deadline.abort(new HearthError('controller_unreachable', 'no answer within 30 seconds')),
-    CALL_TIMEOUT_MS,
+    () =>
+      deadline.abort(
+        new HearthError('controller_unreachable', `no answer within ${timeoutMs / 1000} seconds`),
+      ),
+    timeoutMs,
   );
-  const { signal } = options;
   try {
     return await send(method, path, {
       ...options,

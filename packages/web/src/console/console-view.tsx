@@ -14,7 +14,7 @@ export function ConsoleView({ vm }: { vm: Pick<Vm, 'id' | 'state'> }): ReactElem
   const { text, state, error } = useConsole(
     vm.id,
     timestamps,
-    vm.state !== 'failed' && vm.state !== 'deleted',
+    vm.state !== 'failed' && vm.state !== 'hibernated' && vm.state !== 'deleted',
   );
   const screen = useRef<HTMLPreElement>(null);
   const [atEnd, setAtEnd] = useState(true);

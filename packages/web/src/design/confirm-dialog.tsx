@@ -4,6 +4,8 @@ export interface ConfirmDialogProps {
   title: string;
   /** Name of the button that does it. */
   action: string;
+  /** Name of the button that doesn't. */
+  keep?: string;
   busy: boolean;
   onConfirm: () => void;
   onClose: () => void;
@@ -12,7 +14,7 @@ export interface ConfirmDialogProps {
 
 /** Asks before something that can't be undone; Escape and the first button leave everything as it is. */
 export function ConfirmDialog(props: ConfirmDialogProps): ReactElement {
-  const { title, action, busy, onConfirm, onClose, children } = props;
+  const { title, action, keep = 'Keep it', busy, onConfirm, onClose, children } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const headingId = useId();
   useEffect(() => {
@@ -25,7 +27,7 @@ export function ConfirmDialog(props: ConfirmDialogProps): ReactElement {
         {children}
         <div className="row">
           <button type="button" className="button push" onClick={() => dialog.current?.close()}>
-            Keep it
+            {keep}
           </button>
           <button type="button" className="button danger primary" disabled={busy} onClick={onConfirm}>
             {action}

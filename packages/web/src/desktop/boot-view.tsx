@@ -1,6 +1,6 @@
 import type { Vm } from '@hearth/contract';
-import { useEffect, useState, type ReactElement } from 'react';
-import { Link, useNavigate } from 'react-router';
+import type { ReactElement } from 'react';
+import { Link } from 'react-router';
 import { Icon } from '../design/icon.tsx';
 import { PageFrame } from '../design/page-frame.tsx';
 import { Problem, Trouble } from '../design/problem.tsx';
@@ -44,12 +44,7 @@ function headline({ state }: Vm, watched: boolean): string {
 
 /** What one can do after an end. */
 function Next({ vm }: { vm: Vm }): ReactElement {
-  const navigate = useNavigate();
-  const [created, setCreated] = useState<string | null>(null);
-  const creating = useCreateVm(({ id }) => setCreated(id));
-  useEffect(() => {
-    if (created !== null) void navigate(`/vms/${created}/desktop`);
-  }, [created, navigate]);
+  const creating = useCreateVm();
   return (
     <>
       <div className="row">

@@ -1,6 +1,6 @@
 import type { Vm } from '@hearth/contract';
 import { useEffect, useRef, type ReactElement } from 'react';
-import { Link, useLocation, useParams } from 'react-router';
+import { Link, useLocation, useNavigate, useParams } from 'react-router';
 import { ConsoleView } from '../console/console-view.tsx';
 import { CopyButton } from '../design/copy-button.tsx';
 import { Icon } from '../design/icon.tsx';
@@ -11,9 +11,12 @@ import { useTitle } from '../design/use-title.ts';
 import { TimelinePicture } from '../timeline/timeline-picture.tsx';
 import { formatAge } from '../vms/age.ts';
 import { DeleteButton } from '../vms/delete-button.tsx';
+import { HibernationNotice } from '../vms/hibernation-notice.tsx';
+import { SleepButtons } from '../vms/sleep-buttons.tsx';
 import { StateBadge } from '../vms/state-badge.tsx';
-import { isBooting, kindWords } from '../vms/state-words.ts';
+import { isBooting, kindWords, originInWords } from '../vms/state-words.ts';
 import { useVm } from '../vms/use-vm.ts';
+import { useVmAction } from '../vms/use-vm-action.ts';
 import '../vms/card.css';
 import './vm-page.css';
 
@@ -48,6 +51,12 @@ function VmDetails({ vm }: { vm: Vm }): ReactElement {
   useEffect(() => {
     if (pathname.endsWith('/console')) consolePlace.current?.scrollIntoView();
   }, [pathname]);
+  const acting = useVmAction(vm.id);
+  const navigate = useNavigate();
+  const { fork } = acting;
+  useEffect(() => {
+    if (fork !== null) void navigate(`/vms/${fork.id}`);
+  }, [fork, navigate]);
   return (
     <>
       <div className="page-head">
@@ -59,10 +68,13 @@ function VmDetails({ vm }: { vm: Vm }): ReactElement {
               <Icon name="screen" /> Open desktop
             </Link>
           ) : null}
+          <SleepButtons vm={vm} acting={acting} />
           <DeleteButton vm={vm} />
         </div>
       </div>
       {vm.failure === null ? null : <Trouble {...vm.failure} />}
+      <HibernationNotice vm={vm} />
+      {acting.error === null ? null : <Problem error={acting.error} />}
       <div className="vm-grid">
         <section className="panel" aria-labelledby="timeline-heading">
           <h2 id="timeline-heading">How it started</h2>
@@ -73,7 +85,7 @@ function VmDetails({ vm }: { vm: Vm }): ReactElement {
           <Facts vm={vm} />
         </section>
       </div>
-      {vm.state === 'ready' ? <Commands vm={vm} /> : null}
+      {vm.state === 'ready' || vm.state === 'hibernated' ? <Commands vm={vm} /> : null}
       <div ref={consolePlace}>
         <ConsoleView vm={vm} />
       </div>
@@ -87,10 +99,9 @@ function Facts({ vm }: { vm: Vm }): ReactElement {
   const nowMs = useTicking(AGE_STEP_MS);
   const facts: readonly (readonly [string, string])[] = [
     ['Kind', kindWords[vm.kind]],
-    [
-      'Created',
-      `${formatAge(vm.createdAt, nowMs)}${formatAge(vm.createdAt, nowMs) === 'just now' ? '' : ' ago'}`,
-    ],
+    ['Created', ago(vm.createdAt, nowMs)],
+    ...(vm.lastUsedAt === null ? [] : [['Last used', ago(vm.lastUsedAt, nowMs)] as const]),
+    ['Came up from', originInWords(vm)],
     ['CPUs', String(vm.cpus)],
     ['Memory', `${vm.memMiB} MiB`],
     ['Disk', `${vm.diskMiB} MiB at most`],
@@ -110,12 +121,19 @@ function Facts({ vm }: { vm: Vm }): ReactElement {
   );
 }
 
+function ago(iso: string, nowMs: number): string {
+  const age = formatAge(iso, nowMs);
+  return age === 'just now' ? age : `${age} ago`;
+}
+
 /** What one does with it from a shell. */
 function Commands({ vm }: { vm: Vm }): ReactElement {
   const commands = [
     `hearth vm exec ${vm.id} -- uname -a`,
     ...(vm.kind === 'browser' ? [`hearth vm vnc ${vm.id}`] : []),
     `hearth vm cp FILE ${vm.id}:/tmp/`,
+    ...(vm.kind === 'cli' ? [`hearth vm ${vm.state === 'ready' ? 'hibernate' : 'resume'} ${vm.id}`] : []),
+    ...(vm.kind === 'cli' ? [`hearth vm fork ${vm.id}`] : []),
   ];
   return (
     <section className="panel" aria-labelledby="commands-heading">

@@ -1,5 +1,5 @@
 import type { VmKind } from '@hearth/contract';
-import type { ReactElement } from 'react';
+import { useEffect, type ReactElement } from 'react';
 import { Icon } from '../design/icon.tsx';
 import { PageFrame } from '../design/page-frame.tsx';
 import { Problem } from '../design/problem.tsx';
@@ -13,6 +13,10 @@ export function VmsPage(): ReactElement {
   useTitle('My VMs');
   const { vms, listed, refused } = useVmList();
   const creating = useCreateVm();
+  useEffect(() => {
+    // It shows a new desktop sooner when it is here already.
+    void import('./desktop-page.tsx');
+  }, []);
   const empty = listed && vms.length === 0;
   return (
     <PageFrame>

@@ -1,5 +1,5 @@
-import type { BootPhase, PhaseMark, VmState } from '@hearth/contract';
-import { phaseUnderWay } from './phase-words.ts';
+import type { BootPhase, Vm } from '@hearth/contract';
+import { phaseUnderWay, splitPhases, wayOf } from './phase-words.ts';
 
 export interface Bar {
   phase: BootPhase;
@@ -11,6 +11,8 @@ export interface Bar {
 
 export interface TimelineLayout {
   bars: Bar[];
+  /** Room for bars: as many as there will be, so that a live picture doesn't grow. */
+  rows: number;
   /** Right end of the time axis: a little more than what there is, so that a live picture needn't rescale each moment. */
   axisMs: number;
   /** Round times for the axis' marks, 0 first. */
@@ -24,11 +26,16 @@ const MARKS = [1, 2, 5];
 const MAX_TICKS = 5;
 
 /**
- * Lays the phases of a boot out on a time axis, each from the end of the one before.
+ * Lays the phases of a start out on a time axis, each from the end of the one before, up to `ready`: what comes later,
+ * when someone looks, may come after hours.
  * @param elapsedMs since the request, by the server's clock; matters only while the VM starts
  */
-export function layOut(phases: readonly PhaseMark[], state: VmState, elapsedMs: number): TimelineLayout {
-  const reached = [...phases].sort((a, b) => a.atMs - b.atMs);
+export function layOut(
+  vm: Pick<Vm, 'state' | 'origin' | 'failure' | 'timeline'>,
+  elapsedMs: number,
+): TimelineLayout {
+  const { state, timeline } = vm;
+  const reached = splitPhases(timeline.phases).toReady;
   const bars: Bar[] = reached.map(({ phase, atMs }, index) => ({
     phase,
     fromMs: reached[index - 1]?.atMs ?? 0,
@@ -36,10 +43,11 @@ export function layOut(phases: readonly PhaseMark[], state: VmState, elapsedMs: 
     state: 'done',
   }));
   const lastMs = reached.at(-1)?.atMs ?? 0;
-  const underWay = phaseUnderWay(reached);
+  const underWay = phaseUnderWay(vm);
   const live = state === 'requested' || state === 'starting';
   // A VM can fail or be deleted long after it was ready: nothing was under way then.
-  if (underWay !== null && (live || state === 'failed')) {
+  const broke = state === 'failed' || (state === 'hibernated' && vm.failure !== null && reached.length > 0);
+  if (underWay !== null && (live || broke)) {
     bars.push({
       phase: underWay,
       fromMs: lastMs,
@@ -51,7 +59,7 @@ export function layOut(phases: readonly PhaseMark[], state: VmState, elapsedMs: 
   const axisMs = live ? roundUp(Math.max(totalMs, 1000)) : Math.max(totalMs, 1);
   const stepMs = tickStep(axisMs);
   const ticksMs = Array.from({ length: Math.floor(axisMs / stepMs) + 1 }, (_, index) => index * stepMs);
-  return { bars, axisMs, ticksMs, totalMs };
+  return { bars, rows: Math.max(wayOf(vm).length, bars.length), axisMs, ticksMs, totalMs };
 }
 
 /** The next of 1, 2, 5, 10, 20 … (times a power of ten). */

@@ -6,11 +6,11 @@ const WIDTH = 1000;
 
 /** The bars alone, as steps; for the eye only, words stand beside it. */
 export function TimelineBars({ layout }: { layout: TimelineLayout }): ReactElement {
-  const { bars, axisMs } = layout;
+  const { bars, rows, axisMs } = layout;
   return (
     <svg
       className="timeline-bars"
-      viewBox={`0 0 ${WIDTH} ${9 * ROW}`}
+      viewBox={`0 0 ${WIDTH} ${rows * ROW}`}
       preserveAspectRatio="none"
       aria-hidden="true"
     >

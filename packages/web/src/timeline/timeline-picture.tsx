@@ -1,11 +1,12 @@
-import type { Vm } from '@hearth/contract';
-import { useRef, type ReactElement } from 'react';
+import type { BootPhase, PhaseMark, Vm } from '@hearth/contract';
+import type { ReactElement } from 'react';
 import { useTicking } from '../design/use-ticking.ts';
 import { useWidth } from '../design/use-width.ts';
 import { formatSpan } from '../vms/age.ts';
-import { isBooting } from '../vms/state-words.ts';
+import { isBooting, originInWords } from '../vms/state-words.ts';
 import { layOut, type Bar } from './layout.ts';
-import { phaseInWords, phaseLabel } from './phase-words.ts';
+import { phaseInWords, phaseLabel, splitPhases } from './phase-words.ts';
+import { useElapsed } from './use-elapsed.ts';
 import './timeline.css';
 
 const STEP_MS = 100;
@@ -18,19 +19,17 @@ const TICK_WIDTH = 56;
 const ROW = 26;
 const BAR = 14;
 const AXIS = 24;
-const ROWS = 9;
 
-/** The phases of a boot as bars on a time axis, growing while it boots; a table says the same in words. */
+/** The phases of the last start as bars on a time axis, growing while it goes on; a table says the same in words. */
 export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
   const live = isBooting(vm);
   const nowMs = useTicking(STEP_MS, live);
-  const elapsedMs = useRef(0);
-  if (live) elapsedMs.current = Math.max(elapsedMs.current, nowMs - Date.parse(vm.timeline.startedAt));
-  const { bars, axisMs, ticksMs, totalMs } = layOut(vm.timeline.phases, vm.state, elapsedMs.current);
+  const elapsedMs = useElapsed(vm.timeline.startedAt, nowMs);
+  const { bars, rows, axisMs, ticksMs, totalMs } = layOut(vm, elapsedMs);
   const [figure, width] = useWidth<HTMLElement>(FIRST_WIDTH);
   const span = Math.max(80, width - LABEL_WIDTH - VALUE_WIDTH);
   const x = (ms: number): number => LABEL_WIDTH + (ms / axisMs) * span;
-  const height = ROWS * ROW + AXIS;
+  const height = rows * ROW + AXIS;
   const current = bars.at(-1);
   const [, stepMs = axisMs] = ticksMs;
   const every = Math.max(1, Math.ceil(TICK_WIDTH / (x(stepMs) - x(0))));
@@ -45,7 +44,7 @@ export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
           .filter((_, index) => index % every === 0)
           .map((ms) => (
             <g key={ms}>
-              <line className="grid" x1={x(ms)} x2={x(ms)} y1={0} y2={ROWS * ROW} />
+              <line className="grid" x1={x(ms)} x2={x(ms)} y1={0} y2={rows * ROW} />
               <text className="tick" x={x(ms)} y={height - 6} textAnchor="middle">
                 {tickLabel(ms)}
               </text>
@@ -75,7 +74,7 @@ export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
         })}
       </svg>
       <table className="hidden-text">
-        <caption>Phases of the boot</caption>
+        <caption>Phases of the start</caption>
         <thead>
           <tr>
             <th>Phase</th>
@@ -99,15 +98,33 @@ export function TimelinePicture({ vm }: { vm: Vm }): ReactElement {
           ))}
         </tbody>
       </table>
+      <Later marks={vm.timeline.phases} />
     </figure>
   );
 }
 
+/** What came when someone looked. */
+function Later({ marks }: { marks: readonly PhaseMark[] }): ReactElement | null {
+  const { later } = splitPhases(marks);
+  const at = (wanted: BootPhase): number | undefined => later.find(({ phase }) => phase === wanted)?.atMs;
+  const thawMs = at('thaw');
+  const frameMs = at('first_frame');
+  if (thawMs === undefined && frameMs === undefined) return null;
+  return (
+    <p className="muted small">
+      {thawMs === undefined ? null : `Its browser ran on after ${formatSpan(thawMs)}. `}
+      {frameMs === undefined ? null : `The first picture was sent after ${formatSpan(frameMs)}.`}
+    </p>
+  );
+}
+
 function inWords(vm: Vm, last: Bar | undefined): string {
-  if (last === undefined) return 'It has not begun to start';
-  if (last.state === 'running') return `${phaseInWords(last.phase, vm.kind)}…`;
-  if (last.state === 'broken') return `It failed at: ${phaseInWords(last.phase, vm.kind)}`;
-  return last.phase === 'ready' ? 'It became ready' : `It got as far as: ${phaseLabel(last.phase)}`;
+  if (last === undefined) return vm.hibernatedAt === null ? 'It has not begun to start' : 'It sleeps';
+  if (last.state === 'running') return `${phaseInWords(last.phase, vm)}…`;
+  if (last.state === 'broken') return `It failed at: ${phaseInWords(last.phase, vm)}`;
+  if (last.phase === 'ready')
+    return `It became ready${vm.origin === null ? '' : `, from ${originInWords(vm)}`}`;
+  return `It got as far as: ${phaseLabel(last.phase)}`;
 }
 
 const tickLabel = (ms: number): string =>

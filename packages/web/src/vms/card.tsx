@@ -1,22 +1,26 @@
 import type { Vm } from '@hearth/contract';
 import type { ReactElement } from 'react';
 import { Link } from 'react-router';
-import { Icon } from '../design/icon.tsx';
-import { Trouble } from '../design/problem.tsx';
+import { Icon, type IconName } from '../design/icon.tsx';
+import { Problem, Trouble } from '../design/problem.tsx';
 import { useTicking } from '../design/use-ticking.ts';
 import { BootNow } from '../timeline/boot-now.tsx';
 import { formatAge } from './age.ts';
 import './card.css';
 import { DeleteButton } from './delete-button.tsx';
 import { StateBadge } from './state-badge.tsx';
+import { HibernationNotice } from './hibernation-notice.tsx';
+import { SleepButtons } from './sleep-buttons.tsx';
 import { isBooting, kindWords } from './state-words.ts';
 import { Thumbnail } from './thumbnail.tsx';
+import { useVmAction } from './use-vm-action.ts';
 
 const AGE_STEP_MS = 10_000;
 
 export function VmCard({ vm }: { vm: Vm }): ReactElement {
   const nowMs = useTicking(AGE_STEP_MS);
   const { id, kind, state, failure } = vm;
+  const acting = useVmAction(id);
   const age = formatAge(vm.createdAt, nowMs);
   return (
     <li className="card" aria-label={`${kindWords[kind]} ${id}`}>
@@ -25,9 +29,7 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
           <Thumbnail id={id} />
         </Link>
       ) : (
-        <div className="thumbnail">
-          {isBooting(vm) ? <BootNow vm={vm} /> : <Icon name={kind === 'browser' ? 'screen' : 'terminal'} />}
-        </div>
+        <div className="thumbnail">{isBooting(vm) ? <BootNow vm={vm} /> : <Icon name={pictureOf(vm)} />}</div>
       )}
       <div className="card-body">
         <div className="row">
@@ -43,12 +45,15 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
           {vm.cpus} CPUs · {(vm.memMiB / 1024).toFixed(vm.memMiB % 1024 === 0 ? 0 : 1)}&nbsp;GiB
         </p>
         {failure === null ? null : <Trouble {...failure} />}
+        <HibernationNotice vm={vm} />
+        {acting.error === null ? null : <Problem error={acting.error} />}
         <div className="row card-actions">
           {kind === 'browser' && (state === 'ready' || isBooting(vm)) ? (
             <Link className={`button slim ${state === 'ready' ? 'primary' : ''}`} to={`/vms/${id}/desktop`}>
               <Icon name="screen" /> {state === 'ready' ? 'Open desktop' : 'Watch it start'}
             </Link>
           ) : null}
+          <SleepButtons vm={vm} acting={acting} slim />
           <Link className="button slim" to={`/vms/${id}/console`}>
             <Icon name="terminal" /> Console
           </Link>
@@ -59,4 +64,9 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
       </div>
     </li>
   );
+}
+
+function pictureOf({ kind, state }: Vm): IconName {
+  if (state === 'hibernating' || state === 'hibernated') return 'moon';
+  return kind === 'browser' ? 'screen' : 'terminal';
 }

@@ -1,6 +1,7 @@
 import { asHearthError, vmSchema, type HearthError, type Vm, type VmKind } from '@hearth/contract';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useRef } from 'react';
+import { useEffect, useRef } from 'react';
+import { useNavigate } from 'react-router';
 import { call } from '../api/request.ts';
 import { emptyVmList, withVm, type VmList } from './vm-list.ts';
 
@@ -17,9 +18,13 @@ const newKey = (): string =>
     '',
   );
 
-/** Creates VMs; where an answer got lost, the same wish asked again makes no second one. */
-export function useCreateVm(onCreated?: (vm: Vm) => void): CreatingVm {
+/**
+ * Creates VMs; where an answer got lost, the same wish asked again makes no second one. A browser VM's desktop is what is
+ * wanted of it: its page opens at once, unless this one was left meanwhile.
+ */
+export function useCreateVm(): CreatingVm {
   const queries = useQueryClient();
+  const navigate = useNavigate();
   const wish = useRef<{ kind: VmKind; key: string } | null>(null);
   const creating = useMutation({
     mutationFn: (kind: VmKind) => {
@@ -31,14 +36,18 @@ export function useCreateVm(onCreated?: (vm: Vm) => void): CreatingVm {
     },
     onSuccess: (vm) => {
       wish.current = null;
+      queries.setQueryData<Vm>(['vm', vm.id], vm);
       queries.setQueryData<VmList>(['vms'], (list = emptyVmList) => ({ ...list, vms: withVm(list.vms, vm) }));
-      onCreated?.(vm);
     },
     onError: (error) => {
       // Only of a call without an answer it is not known whether it made a VM.
       if (asHearthError(error).code !== 'controller_unreachable') wish.current = null;
     },
   });
+  const created = creating.data;
+  useEffect(() => {
+    if (created?.kind === 'browser') void navigate(`/vms/${created.id}/desktop`);
+  }, [created, navigate]);
   return {
     create: (kind) => creating.mutate(kind),
     busyWith: creating.isPending ? creating.variables : null,

@@ -20,6 +20,10 @@ const vm = (name: string, changes: Partial<Record<keyof Vm, unknown>> = {}): Vm 
       imageId: null,
       readyAt: null,
       deletedAt: null,
+      origin: null,
+      lastUsedAt: null,
+      hibernatedAt: null,
+      deletesAt: null,
     },
     ...{ createdAt: `2026-01-01T00:00:0${name}.000Z`, failure: null },
     timeline: { startedAt: '2026-01-01T00:00:00.000Z', phases: [] },
@@ -33,6 +37,10 @@ it('has the newest VM first, and no deleted one', () => {
     '2',
     '1',
   ]);
+});
+
+it('has no warm VM, which is nobody’s yet', () => {
+  expect(withVm([], vm('1', { userId: null }))).toEqual([]);
 });
 
 it('does not go back to older news', () => {

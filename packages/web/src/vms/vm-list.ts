@@ -8,12 +8,12 @@ export interface VmList {
 
 export const emptyVmList: VmList = { vms: [], listed: false };
 
-/** Puts a VM's news in its place, unless something newer is there already. Newest VM first. */
+/** Puts a VM's news in its place, unless something newer is there already. Newest VM first; a warm one is nobody's yet. */
 export function withVm(list: readonly Vm[], vm: Vm): readonly Vm[] {
   const known = list.find(({ id }) => id === vm.id);
   if (known !== undefined && known.version > vm.version) return list;
   const others = list.filter(({ id }) => id !== vm.id);
-  if (vm.state === 'deleted') return others;
+  if (vm.state === 'deleted' || vm.userId === null) return others;
   return [...others, vm].sort((a, b) => b.createdAt.localeCompare(a.createdAt) || a.id.localeCompare(b.id));
 }
 

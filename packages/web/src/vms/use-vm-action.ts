@@ -1,0 +1,45 @@
+import { asHearthError, vmSchema, type HearthError, type Vm } from '@hearth/contract';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { call } from '../api/request.ts';
+import { emptyVmList, withVm, type VmList } from './vm-list.ts';
+
+export const vmActions = ['hibernate', 'resume', 'resumeCold', 'fork'] as const;
+export type VmAction = (typeof vmActions)[number];
+
+/** The server answers once memory was written or copied, on a disk that may be slow. */
+const SAVED_MEMORY_TIMEOUT_MS = 5 * 60_000;
+
+export interface ActingOnVm {
+  act: (action: VmAction) => void;
+  busyWith: VmAction | null;
+  error: HearthError | null;
+  /** The copy that a fork made. */
+  fork: Vm | null;
+}
+
+/** Hibernates, resumes and forks a VM. */
+export function useVmAction(id: string): ActingOnVm {
+  const queries = useQueryClient();
+  const acting = useMutation({
+    mutationFn: (action: VmAction) => {
+      const path = action === 'resumeCold' ? 'resume' : action;
+      const cold = action === 'resumeCold';
+      return call('POST', vmSchema, `/api/vms/${id}/${path}`, {
+        ...(path === 'resume' ? { body: { cold } } : {}),
+        timeoutMs: SAVED_MEMORY_TIMEOUT_MS,
+      });
+    },
+    onSuccess: (vm) => {
+      queries.setQueryData<Vm>(['vm', vm.id], (known) =>
+        known !== undefined && known.version > vm.version ? known : vm,
+      );
+      queries.setQueryData<VmList>(['vms'], (list = emptyVmList) => ({ ...list, vms: withVm(list.vms, vm) }));
+    },
+  });
+  return {
+    act: (action) => acting.mutate(action),
+    busyWith: acting.isPending ? acting.variables : null,
+    error: acting.error === null ? null : asHearthError(acting.error),
+    fork: acting.variables === 'fork' ? (acting.data ?? null) : null,
+  };
+}
