@@ -12,6 +12,8 @@ import { createHostNetwork, type HostNetwork } from './network/host-network.ts';
 import { cgroupTreeName, openCgroups } from './vmm/cgroup.ts';
 import { createVmmSource, type VmmSource } from './vmm/vmm-source.ts';
 import { createBootSlots } from './vms/admission.ts';
+import { randomSecrets, type BootSecrets } from './vms/boot-secrets.ts';
+import type { GoldenSource } from './vms/ports.ts';
 import { sweepLeftovers } from './vms/sweep.ts';
 import { VmHost } from './vms/vm-host.ts';
 
@@ -20,6 +22,10 @@ const NETWORK_TIMEOUT_MS = 60_000;
 export interface RuntimeOptions {
   config: Config;
   images: StoredImages;
+  /** Golden snapshots that VMs may start from; none where left out. */
+  goldens?: GoldenSource;
+  /** What opens a VM; random where left out. */
+  bootSecrets?: () => BootSecrets;
   signal?: AbortSignal;
   log: Log;
 }
@@ -35,8 +41,17 @@ export interface Runtime {
   close: () => Promise<void>;
 }
 
+const noGoldens: GoldenSource = { find: () => Promise.resolve(null), reject: () => undefined };
+
 /** Puts journal, network, VMM and VMs together, swept and with what lived before taken up. Runs inside the namespace, as root. */
-export async function openRuntime({ config, images, signal, log }: RuntimeOptions): Promise<Runtime> {
+export async function openRuntime({
+  config,
+  images,
+  goldens = noGoldens,
+  bootSecrets = () => randomSecrets(randomBytes),
+  signal,
+  log,
+}: RuntimeOptions): Promise<Runtime> {
   const database = openHostDatabase(join(config.stateDir, 'host.db'));
   const records = createVmRecords(database);
   const book = openAddressBook({
@@ -66,7 +81,7 @@ export async function openRuntime({ config, images, signal, log }: RuntimeOption
   await cgroups.sweep(known);
   const vmmSource = createVmmSource({ config, images, cgroups, log });
   const vms = new VmHost({
-    ...{ config, images, network, records, agents, randomBytes, log },
+    ...{ config, images, goldens, network, records, agents, randomBytes, bootSecrets, log },
     ...{ vmm: vmmSource.vmm, probe: vmmSource.probe, addresses: book, now: Date.now },
     slots: createBootSlots(config.vms.maxConcurrentBoots),
   });

@@ -2,8 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 
 export interface DaemonOptions {
   env?: Record<string, string>;
-  /** File descriptors of stdout and stderr; where left out, nothing is kept. */
+  /** File descriptor of stdout and stderr; where left out, nothing is kept. */
   output?: number;
+  /** Further descriptors that the program gets, as its 3, 4, … */
+  descriptors?: readonly number[];
   cwd?: string;
 }
 
@@ -14,11 +16,11 @@ export interface DaemonOptions {
 export function startDetached(
   command: string,
   args: readonly string[],
-  { env, output, cwd }: DaemonOptions = {},
+  { env, output, descriptors = [], cwd }: DaemonOptions = {},
 ): ChildProcess {
   const child = spawn(command, [...args], {
     detached: true,
-    stdio: ['ignore', output ?? 'ignore', output ?? 'ignore'],
+    stdio: ['ignore', output ?? 'ignore', output ?? 'ignore', ...descriptors],
     env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', ...env },
     ...(cwd === undefined ? {} : { cwd }),
   });

@@ -3,6 +3,7 @@ import {
   encodeLine,
   HearthError,
   hostCreateVmSchema,
+  hostResumeVmSchema,
   parseWith,
   vmIdSchema,
   type GoneVm,
@@ -72,6 +73,11 @@ export function createHostServer({
   app.put('/v1/vms/:id', (request, reply) => {
     const vm = vms.create(idOf(request), parseWith(hostCreateVmSchema, request.body, 'bad_request', 'VM'));
     return reply.code(202).send(vm);
+  });
+  app.post('/v1/vms/:id/hibernate', (request) => vms.hibernate(idOf(request)));
+  app.post('/v1/vms/:id/resume', async (request, reply) => {
+    const wanted = parseWith(hostResumeVmSchema, request.body, 'bad_request', 'resumption');
+    return reply.code(202).send(await vms.resume(idOf(request), wanted));
   });
   app.delete('/v1/vms/:id', async (request) => {
     const id = idOf(request);
@@ -146,6 +152,12 @@ async function forwardToAgent(
   reply.raw.on('close', () => {
     if (!reply.raw.writableFinished) gone.abort(new HearthError('aborted', 'the caller went away'));
   });
+  // Its agent goes without a word: a connection to it would stay open for minutes.
+  const stop = vms.onChange((vm) => {
+    if (vm.id === id && vm.state !== 'ready')
+      gone.abort(new HearthError('vm_not_ready', `VM ${id} is ${vm.state}`, { vmId: id }));
+  });
+  reply.raw.on('close', stop);
   const { body } = request;
   const contentType = request.headers['content-type'];
   const answer = await agents.forward(endpoint, {

@@ -1,17 +1,51 @@
-import { geometrySchema, hostVmSchema, type VmId } from '@hearth/contract';
+import {
+  geometrySchema,
+  hostVmSchema,
+  snapshotIdSchema,
+  snapshotMachineSchema,
+  vmOriginSchema,
+  type HostVm,
+  type VmId,
+} from '@hearth/contract';
 import { z } from 'zod';
 import type { HostDatabase } from './database.ts';
+
+/** What lies in a VM's file `saved.state`. */
+const savedMemorySchema = z.object({
+  bytes: z.number(),
+  sha256: z.string(),
+  /** As it was when it was written: where it is so still, the file needs no new hash. */
+  fingerprint: z.string(),
+  machine: snapshotMachineSchema,
+});
+export type SavedMemory = z.infer<typeof savedMemorySchema>;
 
 /** What the host must know of a VM to take it up again after a restart. Holds no secret: tokens are made anew. */
 export const vmRecordSchema = hostVmSchema.extend({
   /** Absent in records of version 0.1.0. */
   desktop: geometrySchema.nullable().default(null),
+  origin: vmOriginSchema.nullable().default(null),
   requestedAtMs: z.number(),
   requestId: z.string(),
   /** The VMM's process; null before it started and after it is gone. */
   vmm: z.object({ pid: z.number(), startTicks: z.number() }).nullable(),
+  /** The golden snapshot that it was cloned from. */
+  snapshotId: snapshotIdSchema.nullable().default(null),
+  /** The file in which its memory lies; null: memory of the VMM's own. */
+  memory: z.object({ path: z.string(), shared: z.boolean() }).nullable().default(null),
+  /** Kept over hibernations, when its address is not; null before it has one. */
+  machineId: z.string().nullable().default(null),
+  /** Its saved memory: there from the end of a hibernation until it runs on from it, once. */
+  saved: savedMemorySchema.nullable().default(null),
+  /** Its disk is older than this start: it was hibernated before, or is a fork. */
+  keepsDisk: z.boolean().default(false),
+  /** A person may have used it: it can't become a golden snapshot. */
+  used: z.boolean().default(false),
 });
 export type VmRecord = z.infer<typeof vmRecordSchema>;
+
+/** What the host's API shows of it. */
+export const viewOf = (record: VmRecord): HostVm => hostVmSchema.parse(record);
 
 export interface VmRecords {
   load(): VmRecord[];

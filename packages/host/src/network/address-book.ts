@@ -21,7 +21,7 @@ export interface AddressBook {
    * Books an address; the same one where the VM has one. Kept before anything is made from it.
    * Throws addresses_exhausted.
    */
-  allocate(vmId: VmId): Address;
+  allocate(vmId: VmId, machineId?: string): Address;
   /** F17: called only after the death of the VM's VMM is confirmed. Free already: nothing happens. */
   free(vmId: VmId): void;
   get(vmId: VmId): Address | undefined;
@@ -89,7 +89,7 @@ export function openAddressBook({ plan, store, randomBytes }: AddressBookOptions
   };
 
   return {
-    allocate(vmId) {
+    allocate(vmId, machineId) {
       const present = live.get(vmId);
       if (present !== undefined) return addressOf(present);
       const ip = nextIp();
@@ -108,7 +108,7 @@ export function openAddressBook({ plan, store, randomBytes }: AddressBookOptions
         mac: macOf(ip),
         tap: tapOf(ip),
         hostname: vmId,
-        machineId: newMachineId(),
+        machineId: machineId ?? newMachineId(),
         freedOrder: null,
       };
       store.put(row);

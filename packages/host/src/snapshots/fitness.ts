@@ -18,20 +18,35 @@ export function unfitReasons(
   machine: SnapshotMachine,
   image: Pick<ImageManifest, 'id' | 'kernel' | 'initrd'>,
 ): string[] {
-  const made = snapshot.machine;
-  const reasons: string[] = [];
-  const compare = (what: string, then: string, now: string): void => {
-    if (then !== now) reasons.push(`it was made with ${what} ${then}, this is ${now}`);
-  };
-  compare('image', snapshot.imageId, image.id);
-  if (snapshot.imageId === image.id) compare('kernel', snapshot.kernelSha256, kernelHash(image));
-  compare('VMM', `${made.vmm.name} ${made.vmm.version}`, `${machine.vmm.name} ${machine.vmm.version}`);
-  compare('accelerator', made.accelerator, machine.accelerator);
-  compare('machine model', made.model, machine.model);
-  compare('processor', made.processor, machine.processor);
-  if (Math.abs(made.tscKhz - machine.tscKhz) > machine.tscKhz * TSC_TOLERANCE)
-    compare('time stamp counter', `${made.tscKhz} kHz`, `${machine.tscKhz} kHz`);
-  return reasons;
+  return [
+    ...differences([
+      ['image', snapshot.imageId, image.id],
+      [
+        'kernel',
+        snapshot.kernelSha256,
+        snapshot.imageId === image.id ? kernelHash(image) : snapshot.kernelSha256,
+      ],
+    ]),
+    ...machineReasons(snapshot.machine, machine),
+  ];
+}
+
+/** Why a state saved on one machine can't be restored on another; empty where it can. Pure. */
+export function machineReasons(made: SnapshotMachine, machine: SnapshotMachine): string[] {
+  const tscFits = Math.abs(made.tscKhz - machine.tscKhz) <= machine.tscKhz * TSC_TOLERANCE;
+  return differences([
+    ['VMM', `${made.vmm.name} ${made.vmm.version}`, `${machine.vmm.name} ${machine.vmm.version}`],
+    ['accelerator', made.accelerator, machine.accelerator],
+    ['machine model', made.model, machine.model],
+    ['processor', made.processor, machine.processor],
+    ['time stamp counter', `${made.tscKhz} kHz`, `${tscFits ? made.tscKhz : machine.tscKhz} kHz`],
+  ]);
+}
+
+function differences(compared: [what: string, then: string, now: string][]): string[] {
+  return compared.flatMap(([what, then, now]) =>
+    then === now ? [] : [`it was made with ${what} ${then}, this is ${now}`],
+  );
 }
 
 export function isOfSize(snapshot: SnapshotManifest, wanted: WantedGolden): boolean {

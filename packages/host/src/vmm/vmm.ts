@@ -9,6 +9,11 @@ export interface Drive {
   readOnly: boolean;
 }
 
+export interface SavedState {
+  bytes: number;
+  sha256: string;
+}
+
 /** A file that holds the guest's memory. */
 export interface MemoryFile {
   path: string;
@@ -38,6 +43,8 @@ export interface VmmSpec {
   monitorSocketPath: string;
   /** Where the VMM writes its own words. */
   logPath: string;
+  /** Unix socket by which a save leaves the VMM; there only while one is under way. */
+  saveSocketPath: string;
   pidPath: string;
 }
 
@@ -67,9 +74,9 @@ export interface RunningVmm {
   resume(progress: Progress): Promise<void>;
   /**
    * Writes devices, and memory unless it lies in a shared file, to a new file, durably; nothing is left where it fails. Legal while
-   * paused; leaves the VM paused. Throws disk_full, snapshot_failed.
+   * paused; leaves the VM paused. Gives the file's size and sha256. Throws disk_full, snapshot_failed.
    */
-  save(statePath: string, progress: Progress): Promise<void>;
+  save(statePath: string, progress: Progress): Promise<SavedState>;
   /** One connection of the host to the control channel; only one may be open at a time. */
   openControl(progress: Progress): Promise<Duplex>;
   /** Ends the process and returns only once it is confirmed dead (F17). */

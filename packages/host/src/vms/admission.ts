@@ -11,7 +11,11 @@ export function freeMemMiB(config: Config, vms: Iterable<{ memMiB: number }>): n
 }
 
 /** Throws capacity_exceeded where the machine has no room for this VM beside the living ones. */
-export function checkRoom(config: Config, wanted: HostCreateVm, living: Iterable<{ memMiB: number }>): void {
+export function checkRoom(
+  config: Config,
+  wanted: Pick<HostCreateVm, 'memMiB' | 'cpus'>,
+  living: Iterable<{ memMiB: number }>,
+): void {
   const free = freeMemMiB(config, living);
   if (wanted.memMiB > free) {
     throw new HearthError(

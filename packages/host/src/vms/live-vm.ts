@@ -2,13 +2,11 @@ import { rm } from 'node:fs/promises';
 import {
   asHearthError,
   HearthError,
-  Secret,
   startProgress,
   toFailure,
   VNC_PORT,
-  withAbort,
   type BootPhase,
-  type GuestMessage,
+  type HostResumeVm,
   type HostVm,
   type ImageManifest,
   type Log,
@@ -17,21 +15,24 @@ import {
 import { captureConsole, type ConsoleCapture } from '../console/console-capture.ts';
 import type { DisplayEndpoint } from '../desktop/dial-display.ts';
 import type { AgentEndpoint } from '../guest-link/agent-client.ts';
-import { openControlChannel, type ControlChannel } from '../guest-link/control-channel.ts';
-import type { VmRecord } from '../journal/vm-records.ts';
+import { viewOf, type SavedMemory, type VmRecord } from '../journal/vm-records.ts';
 import type { RunningVmm } from '../vmm/vmm.ts';
-import { makeDisks, vmmSpec } from './boot.ts';
+import type { BootSecrets } from './boot-secrets.ts';
+import { makeDisk, makeFolders, memoryOf, startVmm, type Way } from './come-up.ts';
 import { readConsoleLine } from './console-signs.ts';
-import { judgeWords, listen, missingServices, noWords, verifyOverNetwork } from './readiness.ts';
+import { GuestSession } from './guest-session.ts';
 import type { VmHostDeps } from './ports.ts';
+import { checkMemory, copySaved, saveMemory } from './saved-memory.ts';
+import { vmmSpec } from './vmm-spec.ts';
 import { vmPaths, type VmPaths } from './vm-paths.ts';
 
 /** A browser VM paints a desktop and starts a browser before it is ready. */
 const BROWSER_FACTOR = 3;
 /** How long a boot may wait for its turn. */
 const QUEUE_TIMEOUT_MS = 15 * 60_000;
-const CONFIGURE_TIMEOUT_MS = 30_000;
 const SETUP_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 30_000;
+const SAVE_TIMEOUT_MS = 10 * 60_000;
 
 /** One VM from its record to its end. All changes of its state happen here. */
 export class LiveVm {
@@ -39,18 +40,16 @@ export class LiveVm {
   readonly #paths: VmPaths;
   readonly #emit: (view: HostVm) => void;
   readonly #log: Log;
-  /** Ends the boot, and the waits of a VM that is taken down. */
-  readonly #life = new AbortController();
-  readonly #token: Secret;
-  readonly #vncPassword: Secret;
+  /** Ends the start under way, and the waits of a VM that is taken down. New for each start. */
+  #life = new AbortController();
+  #secrets: BootSecrets;
   #record: VmRecord;
   #running: RunningVmm | null = null;
   #capture: ConsoleCapture | null = null;
-  #channel: ControlChannel | null = null;
-  #manifest: ImageManifest | null = null;
-  #words = noWords();
-  #heard = Promise.withResolvers<undefined>();
+  #guest: GuestSession | null = null;
   #boot: Promise<void> = Promise.resolve();
+  /** Hibernations and copies, one after the other. */
+  #saving: Promise<unknown> = Promise.resolve();
   #ending: Promise<void> | null = null;
   #released = false;
   #lastFault: HearthError | null = null;
@@ -60,24 +59,24 @@ export class LiveVm {
     this.#deps = deps;
     this.#emit = emit;
     this.#paths = vmPaths(deps.config, record.id);
-    // 256 bits, new for each boot and each daemon; handed over by the control channel only.
-    this.#token = new Secret(deps.randomBytes(32).toString('base64url'));
-    // VncAuth takes eight characters and no more.
-    this.#vncPassword = new Secret(deps.randomBytes(6).toString('base64url'));
+    this.#secrets = deps.bootSecrets();
     this.#log = (message, fields) =>
-      deps.log(message, { vmId: record.id, requestId: record.requestId, ...fields });
+      deps.log(message, { vmId: record.id, requestId: this.#record.requestId, ...fields });
+  }
+
+  get record(): VmRecord {
+    return this.#record;
   }
 
   view(): HostVm {
-    const { requestedAtMs: _requestedAtMs, requestId: _requestId, vmm: _vmm, ...view } = this.#record;
-    return view;
+    return viewOf(this.#record);
   }
 
+  /** Where its agent is, for somebody who uses the VM. */
   endpoint(): AgentEndpoint {
-    const { id, state, address } = this.#record;
-    if (state !== 'ready' || address === null)
-      throw new HearthError('vm_not_ready', `VM ${id} is ${state}`, { vmId: id });
-    return { ip: address.ip, token: this.#token };
+    const endpoint = this.#reach();
+    this.#use();
+    return endpoint;
   }
 
   display(): DisplayEndpoint {
@@ -85,7 +84,14 @@ export class LiveVm {
       throw new HearthError('not_a_desktop', `VM ${this.#record.id} is a ${this.#record.kind} VM`, {
         vmId: this.#record.id,
       });
-    return { ip: this.endpoint().ip, port: VNC_PORT, password: this.#vncPassword };
+    const { ip } = this.endpoint();
+    return { ip, port: VNC_PORT, password: this.#secrets.vncPassword };
+  }
+
+  /** The same, for the maker of a golden snapshot: looking at it is no use. Throws conflict for any other VM. */
+  makersEndpoint(): AgentEndpoint {
+    this.#requireGolden();
+    return this.#reach();
   }
 
   /** Writes the record down without announcing a change. */
@@ -93,8 +99,67 @@ export class LiveVm {
     this.#deps.records.put(this.#record);
   }
 
-  begin(): void {
-    this.#boot = this.#bootFromNothing();
+  /**
+   * @param cold boot the image, or the VM's own disk, even where there is saved memory
+   * @param source the VM whose memory and disk are copied first
+   */
+  begin({ cold = false, source = null }: { cold?: boolean; source?: LiveVm | null } = {}): void {
+    this.#boot = this.#guarded(() => this.#comeUp(cold, source));
+  }
+
+  /** Saves memory and disk and gives everything else back. Throws not_hibernatable, disk_full, snapshot_failed: it goes on then. */
+  async hibernate(): Promise<void> {
+    if (this.#record.state === 'hibernated') return;
+    await this.#inTurn(() => this.#hibernate());
+  }
+
+  /** Begins to bring it back. Throws not_hibernatable, snapshot_invalid: it stays hibernated then. */
+  async resume({ cold, requestedAtMs, requestId }: HostResumeVm): Promise<void> {
+    const { id, state } = this.#record;
+    if (state === 'ready' || state === 'booting' || state === 'creating') return;
+    const check = startProgress({ what: 'checking the saved memory', timeoutMs: SETUP_TIMEOUT_MS });
+    if (!cold) await checkMemory(this.#record.saved, await this.#deps.vmm(), this.#paths, check);
+    if (this.#record.state !== 'hibernated')
+      throw new HearthError('not_hibernatable', `VM ${id} is ${this.#record.state}`, { vmId: id });
+    this.#life = new AbortController();
+    this.#secrets = this.#deps.bootSecrets();
+    this.#lastFault = null;
+    this.#change({ state: 'creating', phases: [], failure: null, requestedAtMs, requestId, origin: null });
+    this.begin({ cold });
+  }
+
+  /** Copies disk and memory for a fork: of a ready VM as it is at this moment, with a short pause. */
+  async copyTo(paths: VmPaths, progress: Progress): Promise<Pick<VmRecord, 'saved' | 'imageId'>> {
+    return this.#inTurn(async () => {
+      const { state, imageId } = this.#record;
+      if (state === 'hibernated') {
+        const saved = await checkMemory(this.#record.saved, await this.#deps.vmm(), this.#paths, progress);
+        await copySaved(this.#paths, paths, progress);
+        return { saved, imageId };
+      }
+      const running = this.#requireSaveable();
+      await running.pause(progress);
+      try {
+        const saved = await saveMemory(running, await this.#deps.vmm(), this.#paths, progress);
+        await copySaved(this.#paths, paths, progress);
+        return { saved, imageId };
+      } finally {
+        await rm(this.#paths.savedState, { force: true });
+        await this.#goOn();
+      }
+    });
+  }
+
+  /** Makes it a golden snapshot: devices go to `statePath`, its memory lies in its file already; it stays paused. */
+  async saveGolden(statePath: string, progress: Progress): Promise<void> {
+    this.#requireGolden();
+    const guest = this.#guest;
+    const running = this.#running;
+    if (this.#record.state !== 'ready' || guest === null || running === null)
+      throw new HearthError('vm_not_ready', `VM ${this.#record.id} is ${this.#record.state}`);
+    await guest.prepareSnapshot(progress);
+    await running.pause(progress);
+    await running.save(statePath, progress);
   }
 
   async destroy(): Promise<void> {
@@ -109,30 +174,39 @@ export class LiveVm {
   async release(): Promise<void> {
     this.#released = true;
     this.#life.abort(new HearthError('shutting_down', 'the host daemon stops; the VM goes on'));
-    this.#channel?.close();
-    this.#running?.release();
+    this.#guest?.close();
     await this.#boot;
+    await this.#saving.catch(() => undefined);
+    this.#running?.release();
     await this.#capture?.stop();
   }
 
+  /** Takes up what an earlier daemon left. */
   async adopt(): Promise<void> {
     const { state, address } = this.#record;
     if (state === 'gone' || (state === 'failed' && address === null)) return;
-    if (state === 'failed' || state === 'deleting') {
+    if (state === 'failed' || state === 'deleting' || state === 'hibernated') {
       await this.#finishEnding(state);
       return;
     }
     try {
-      if (address === null || !(await this.#adoptVmm())) {
-        throw new HearthError('vmm_failed', 'its VMM was not running when the host daemon started');
+      const alive = address !== null && (await this.#adoptVmm());
+      if ((state === 'creating' || state === 'booting') && this.#beginsAnew()) {
+        await this.#dropVmm();
+        this.begin();
+        return;
       }
+      if (!alive) throw new HearthError('vmm_failed', 'its VMM was not running when the host daemon started');
       await this.#startCapture();
       this.#log('VM taken up', { pid: this.#running?.process.pid });
-      if (state === 'ready') {
+      if (state === 'ready' || state === 'hibernating') {
         this.#watchExit();
-        this.#boot = this.#reconnect();
+        if (state === 'hibernating') await this.#wakeUp();
+        this.#boot = this.#connectGuest();
       } else {
         this.#boot = this.#guarded(async () => {
+          // Between its last words and these, a VM from saved memory may not have been set running.
+          if (this.#record.origin === 'hibernation') await this.#wakeUp();
           await this.#becomeReady(await this.#readyDeadline());
         });
       }
@@ -141,60 +215,140 @@ export class LiveVm {
     }
   }
 
+  /** The host saw the guest's lease being acknowledged. */
+  onLease(ip: string): void {
+    if (ip === this.#record.address?.ip) this.#mark('network');
+  }
+
+  #reach(): AgentEndpoint {
+    const { id, state, address } = this.#record;
+    if (state !== 'ready' || address === null)
+      throw new HearthError('vm_not_ready', `VM ${id} is ${state}`, { vmId: id });
+    return { ip: address.ip, token: this.#secrets.token };
+  }
+
+  /** From here on a person may have left something in it; and what was frozen runs on. */
+  #use(): void {
+    if (!this.#record.used) {
+      this.#record = { ...this.#record, used: true };
+      this.save();
+    }
+    const { origin, phases } = this.#record;
+    if (origin === 'snapshot' && !phases.some(({ phase }) => phase === 'thaw')) this.#guest?.thaw();
+  }
+
+  /** No code path makes a golden snapshot of a VM that anyone used, or that was not begun as one. */
+  #requireGolden(): void {
+    const { id, memory, used } = this.#record;
+    if (memory?.shared !== true || used)
+      throw new HearthError('conflict', `VM ${id} can't become a golden snapshot`, { vmId: id });
+  }
+
+  /** The running VMM of a person's own VM. */
+  #requireSaveable(): RunningVmm {
+    const { id, kind, state, memory } = this.#record;
+    if (kind !== 'cli' || state !== 'ready' || memory?.shared === true || this.#running === null)
+      throw new HearthError('not_hibernatable', `VM ${id} is a ${kind} VM in state ${state}`, { vmId: id });
+    return this.#running;
+  }
+
+  /** A daemon that died in the middle of a start from saved memory, of which nobody has seen anything yet. */
+  #beginsAnew(): boolean {
+    const { origin, saved } = this.#record;
+    return origin === 'snapshot' || (origin === 'hibernation' && saved !== null);
+  }
+
   /** The daemon before us died while it gave back what this VM held. What fails again is tried at the next removal. */
-  async #finishEnding(state: 'failed' | 'deleting'): Promise<void> {
+  async #finishEnding(state: 'failed' | 'deleting' | 'hibernated'): Promise<void> {
     try {
       await this.#adoptVmm();
-      await (state === 'failed' ? this.#teardown() : this.destroy());
+      if (state === 'deleting') await this.destroy();
+      else await this.#teardown(state === 'hibernated');
     } catch (error) {
       this.#log('a VM that was ending could not be cleared away yet', { error: String(error) });
     }
   }
 
-  async #bootFromNothing(): Promise<void> {
-    await this.#guarded(async () => {
-      const queue = startProgress({
-        what: 'wait for a boot slot',
-        timeoutMs: QUEUE_TIMEOUT_MS,
-        signal: this.#life.signal,
-      });
-      const giveBack = await this.#deps.slots.take(queue);
-      try {
-        this.#mark('admitted');
-        const setup = startProgress({
-          what: 'preparing the VM',
-          timeoutMs: SETUP_TIMEOUT_MS,
-          signal: this.#life.signal,
-          log: this.#log,
-        });
-        const { config, images, addresses, network } = this.#deps;
-        const imageId = this.#record.imageId;
-        const manifest = imageId === null ? await images.current() : await images.byId(imageId);
-        this.#manifest = manifest;
-        const address = addresses.allocate(this.#record.id);
-        this.#change({ imageId: manifest.id, address });
-        const vmm = await this.#deps.vmm();
-        await makeDisks(this.#record, this.#paths, config, images, setup);
-        this.#mark('disk');
-        await network.attach(address, setup);
-        this.#mark('tap');
-        await this.#startCapture();
-        const deadline = await this.#readyDeadline();
-        this.#change({ state: 'booting' });
-        this.#running = await vmm.start(
-          vmmSpec(this.#record, address, manifest, this.#paths),
-          deadline,
-          (process) => this.#change({ vmm: process }),
-        );
-        this.#mark('vmm');
-        await this.#becomeReady(deadline);
-      } finally {
-        giveBack();
-      }
+  async #comeUp(cold: boolean, source: LiveVm | null): Promise<void> {
+    const queue = startProgress({
+      what: 'wait for a boot slot',
+      timeoutMs: QUEUE_TIMEOUT_MS,
+      signal: this.#life.signal,
     });
+    const giveBack = await this.#deps.slots.take(queue);
+    try {
+      this.#mark('admitted');
+      await makeFolders(this.#paths);
+      if (source !== null) await this.#copyFrom(source);
+      const manifest = await this.#manifest();
+      const { id, machineId } = this.#record;
+      const address = this.#deps.addresses.allocate(id, machineId ?? undefined);
+      this.#change({ imageId: manifest.id, address, machineId: address.machineId });
+      const setup = this.#progress('preparing the VM', SETUP_TIMEOUT_MS);
+      const attached = this.#deps.network.attach(address, setup).then(() => this.#mark('tap'));
+      const way = await this.#way(cold, manifest);
+      await Promise.all([attached, this.#startCapture(), this.#makeDisk(way, setup)]);
+      await this.#start(way, manifest);
+      await this.#becomeReady(await this.#readyDeadline());
+    } finally {
+      giveBack();
+    }
   }
 
-  /** Runs a boot; what goes wrong becomes the VM's failure, an end from outside does not. */
+  async #copyFrom(source: LiveVm): Promise<void> {
+    const copying = this.#progress('copying the VM', SAVE_TIMEOUT_MS);
+    this.#change({ ...(await source.copyTo(this.#paths, copying)), keepsDisk: true });
+  }
+
+  async #way(cold: boolean, manifest: ImageManifest): Promise<Way> {
+    const { kind, cpus, memMiB, diskMiB, memory, saved, keepsDisk } = this.#record;
+    if (saved !== null && !cold) return { origin: 'hibernation', saved };
+    if (cold || keepsDisk || memory?.shared === true) return { origin: 'image' };
+    const golden = await this.#deps.goldens.find({ kind, cpus, memMiB, diskMiB, imageId: manifest.id });
+    return golden === null ? { origin: 'image' } : { origin: 'snapshot', golden };
+  }
+
+  async #makeDisk(way: Way, setup: Progress): Promise<void> {
+    await makeDisk(way, this.#record, this.#paths, this.#deps, setup);
+    this.#mark('disk');
+  }
+
+  /** Starts the VMM; where a golden snapshot is refused, from the image. */
+  async #start(way: Way, manifest: ImageManifest): Promise<void> {
+    const { address } = this.#record;
+    if (address === null)
+      throw new HearthError('internal', `VM ${this.#record.id} starts without an address`);
+    const progress = await this.#readyDeadline();
+    this.#change({
+      ...{ state: 'booting', origin: way.origin, memory: memoryOf(way, this.#record) },
+      snapshotId: way.origin === 'snapshot' ? way.golden.manifest.id : null,
+    });
+    try {
+      this.#running = await startVmm({
+        ...{ way, progress, paths: this.#paths, vmm: await this.#deps.vmm() },
+        spec: vmmSpec(this.#record, address, manifest, this.#paths),
+        onSpawned: (process) => this.#change({ vmm: process }),
+      });
+    } catch (error) {
+      if (way.origin !== 'snapshot' || asHearthError(error).code !== 'snapshot_invalid') throw error;
+      this.#log('a golden snapshot was refused; the VM boots from the image', { error: String(error) });
+      this.#deps.goldens.reject(way.golden.manifest.id, asHearthError(error).detail);
+      const setup = this.#progress('preparing the VM', SETUP_TIMEOUT_MS);
+      await makeDisk({ origin: 'image' }, this.#record, this.#paths, this.#deps, setup);
+      await this.#start({ origin: 'image' }, manifest);
+      return;
+    }
+    this.#mark('vmm');
+    if (way.origin === 'image') return;
+    this.#mark('load');
+    // Once it has run on, its disk is newer than the saved memory: that must never be used again.
+    if (way.origin === 'hibernation') this.#change({ saved: null });
+    await this.#running.resume(progress);
+    this.#mark('resume');
+    if (way.origin === 'hibernation') await rm(this.#paths.savedState, { force: true });
+  }
+
+  /** Runs a start; what goes wrong becomes the VM's failure, an end from outside does not. */
   async #guarded(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -207,141 +361,53 @@ export class LiveVm {
   async #readyDeadline(): Promise<Progress> {
     const { slowness } = await this.#deps.probe();
     const factor = this.#record.kind === 'browser' ? BROWSER_FACTOR : 1;
-    const timeoutMs = this.#deps.config.vms.readyTimeoutMs * slowness * factor;
-    return startProgress({ what: 'becoming ready', timeoutMs, signal: this.#life.signal, log: this.#log });
+    return this.#progress('becoming ready', this.#deps.config.vms.readyTimeoutMs * slowness * factor);
+  }
+
+  #progress(what: string, timeoutMs: number): Progress {
+    return startProgress({ what, timeoutMs, signal: this.#life.signal, log: this.#log });
   }
 
   async #becomeReady(deadline: Progress): Promise<void> {
-    const { id, address } = this.#record;
-    if (address === null) throw new HearthError('internal', `VM ${id} boots without an address`);
     this.#watchExit();
-    await this.#connect(deadline);
-    const manifest = await this.#imageManifest();
-    try {
-      while (!judgeWords(this.#words, this.#record, manifest))
-        await withAbort(this.#heard.promise, deadline.signal);
-      const probing = { ip: address.ip, token: this.#token };
-      await verifyOverNetwork(() => this.#deps.agents.health(probing, deadline), this.#record, deadline);
-    } catch (error) {
-      throw this.#explainWait(asHearthError(error));
-    }
+    const guest = await this.#openGuest(deadline);
+    await guest.untilReady(deadline);
     this.#mark('ready', { state: 'ready' });
   }
 
-  /** A deadline says little; what the guest last said tells which layer it waited for. */
-  #explainWait(error: HearthError): HearthError {
-    if (error.code !== 'deadline_exceeded') return error;
-    const { id, address, phases } = this.#record;
-    const { helloVersion, ip, services, configured } = this.#words;
-    const reached = phases.at(-1)?.phase ?? 'nothing';
-    if (helloVersion === null)
-      return new HearthError(
-        'guest_not_ready',
-        `the agent never spoke on the control channel; the last phase reached was '${reached}'`,
-        { vmId: id, cause: error },
-      );
-    if (ip === null)
-      return new HearthError(
-        'guest_not_ready',
-        `the guest got no address by DHCP (booked: ${address?.ip ?? 'none'})`,
-        { vmId: id, cause: error },
-      );
-    if (!configured)
-      return new HearthError('control_channel_failed', 'the agent did not take its identity', {
-        vmId: id,
-        cause: error,
-      });
-    return new HearthError('guest_not_ready', missingServices(services) || error.detail, {
-      vmId: id,
-      cause: error,
+  async #openGuest(progress: Progress): Promise<GuestSession> {
+    const running = this.#running;
+    if (running === null) throw new HearthError('control_channel_failed', 'the VM has no VMM');
+    const { agents, randomBytes, now } = this.#deps;
+    const guest = new GuestSession({
+      ...{ running, agents, randomBytes, now, secrets: this.#secrets, manifest: await this.#manifest() },
+      ...{ vm: () => this.#record, signal: this.#life.signal, log: this.#log },
+      onPhase: (phase) => this.#mark(phase),
+      onFault: (error) => void this.#fail(error),
     });
+    this.#guest?.close();
+    this.#guest = guest;
+    // A guest that ran before need not say hello.
+    const { origin, phases } = this.#record;
+    await guest.connect(origin !== 'image' || phases.some(({ phase }) => phase === 'agent'), progress);
+    return guest;
   }
 
-  async #imageManifest(): Promise<ImageManifest> {
-    const { imageId } = this.#record;
-    if (imageId === null) throw new HearthError('internal', `VM ${this.#record.id} boots without an image`);
-    this.#manifest ??= await this.#deps.images.byId(imageId);
-    return this.#manifest;
-  }
-
-  async #connect(progress: Progress): Promise<void> {
-    if (this.#running === null) throw new HearthError('control_channel_failed', 'the VM has no VMM');
-    const stream = await this.#running.openControl(progress);
-    const channel = openControlChannel(stream, (message) => this.#onMessage(message), this.#log);
-    this.#channel = channel;
-    void channel.closed.then(() => {
-      if (this.#channel === channel) this.#channel = null;
-    });
-    // A guest that was configured by an earlier daemon need not say hello again.
-    if (this.#record.phases.some(({ phase }) => phase === 'agent')) void this.#configure();
-  }
-
-  #onMessage(message: GuestMessage): void {
-    this.#words = listen(this.#words, message);
-    if (message.type === 'hello') {
-      this.#mark('agent');
-      void this.#configure();
-    }
-    if (message.type === 'address') this.#checkAddress(message.address.ip);
-    this.#wake();
-  }
-
-  /** Whoever waits for words of the guest looks again. */
-  #wake(): void {
-    this.#heard.resolve(undefined);
-    this.#heard = Promise.withResolvers<undefined>();
-  }
-
-  /** F1: also a VM that is ready already must keep the address that is booked for it. */
-  #checkAddress(ip: string | null): void {
-    const { state, address } = this.#record;
-    if (state !== 'ready' || ip === null || ip === address?.ip) return;
-    void this.#fail(
-      new HearthError(
-        'address_mismatch',
-        `the guest changed to ${ip}, the address book has ${address?.ip ?? 'none'} for it`,
-      ),
-    );
-  }
-
-  async #configure(): Promise<void> {
-    const { id, kind, address, desktop } = this.#record;
-    const channel = this.#channel;
-    if (address === null || channel === null) return;
-    const progress = startProgress({
-      what: 'handing over the identity',
-      timeoutMs: CONFIGURE_TIMEOUT_MS,
-      signal: this.#life.signal,
-    });
-    const identity = { vmId: id, kind, hostname: address.hostname, machineId: address.machineId };
-    const display = desktop === null ? null : { geometry: desktop, vncPassword: this.#vncPassword.reveal() };
+  /** The control channel of a VM that was ready before: its token is new. */
+  async #connectGuest(): Promise<void> {
     try {
-      await channel.request(
-        { type: 'configure', identity, token: this.#token.reveal(), display, hostTimeMs: Date.now() },
-        progress,
-      );
-      this.#words = { ...this.#words, configured: true };
-      this.#wake();
-    } catch (error) {
-      this.#log('the guest was not configured', { layer: 'control-channel', error: String(error) });
-    }
-  }
-
-  /** The control channel of a VM that was ready before the daemon restarted: its token is new. */
-  async #reconnect(): Promise<void> {
-    const progress = startProgress({
-      what: 'control channel',
-      timeoutMs: CONFIGURE_TIMEOUT_MS,
-      signal: this.#life.signal,
-    });
-    try {
-      await this.#connect(progress);
+      await this.#openGuest(this.#progress('control channel', CONNECT_TIMEOUT_MS));
     } catch (error) {
       this.#log('the control channel was not taken up again', {
         layer: 'control-channel',
         error: String(error),
       });
     }
+  }
+
+  async #manifest(): Promise<ImageManifest> {
+    const { imageId } = this.#record;
+    return imageId === null ? this.#deps.images.current() : this.#deps.images.byId(imageId);
   }
 
   async #startCapture(): Promise<void> {
@@ -354,8 +420,9 @@ export class LiveVm {
 
   #onConsoleLine(line: string): void {
     const sign = readConsoleLine(line);
-    this.#mark('kernel');
-    if (sign?.type === 'phase') this.#mark(sign.phase);
+    // A VM from saved memory is past these; what its console says is about something else.
+    if (this.#record.origin === 'image') this.#mark('kernel');
+    if (this.#record.origin === 'image' && sign?.type === 'phase') this.#mark(sign.phase);
     if (sign?.type === 'fault' && this.#record.state === 'booting') {
       this.#life.abort(new HearthError(sign.code, sign.detail, { vmId: this.#record.id }));
     }
@@ -363,22 +430,17 @@ export class LiveVm {
       this.#lastFault = new HearthError(sign.code, sign.detail, { vmId: this.#record.id });
   }
 
-  /** The host saw the guest's lease being acknowledged. */
-  onLease(ip: string): void {
-    if (ip === this.#record.address?.ip) this.#mark('network');
-  }
-
   #watchExit(): void {
     const running = this.#running;
     if (running === null) return;
     void running.exited.then(async (words) => {
-      if (this.#released || this.#ending !== null || this.#record.state === 'failed') return;
+      if (this.#released || this.#ending !== null || this.#running !== running) return;
       await this.#capture?.stop();
       this.#capture = null;
       const error =
         this.#lastFault ??
         new HearthError('vmm_failed', `the VMM is gone: ${words}`, { vmId: this.#record.id });
-      // A boot under way takes the reason from its signal; a ready VM fails here.
+      // A start or a hibernation under way takes the reason from its signal; a ready VM fails here.
       this.#life.abort(error);
       if (this.#record.state === 'ready') await this.#fail(error);
     });
@@ -387,25 +449,84 @@ export class LiveVm {
   async #adoptVmm(): Promise<boolean> {
     const { address, vmm } = this.#record;
     if (address === null) return false;
-    const progress = startProgress({
-      what: 'taking up the VMM',
-      timeoutMs: SETUP_TIMEOUT_MS,
-      log: this.#log,
-    });
-    const spec = vmmSpec(this.#record, address, await this.#imageManifest(), this.#paths);
+    const progress = this.#progress('taking up the VMM', SETUP_TIMEOUT_MS);
+    const spec = vmmSpec(this.#record, address, await this.#manifest(), this.#paths);
     this.#running = await (await this.#deps.vmm()).adopt(spec, vmm, progress);
     if (this.#running === null) return false;
     this.#change({ vmm: this.#running.process });
     return true;
   }
 
-  /** The state is durable first (F21); then everything that the VM held is given back. */
-  async #fail(error: HearthError): Promise<void> {
-    if (this.#record.state === 'failed') return;
-    this.#log('VM failed', { code: error.code, layer: error.layer, detail: error.detail });
-    this.#change({ state: 'failed', failure: toFailure(error, new Date(this.#deps.now())) });
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#saving.then(work, work);
+    this.#saving = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #hibernate(): Promise<void> {
+    const running = this.#requireSaveable();
+    this.#log('hibernating');
+    this.#change({ state: 'hibernating', keepsDisk: true });
+    let saved: SavedMemory;
     try {
-      await this.#teardown();
+      const progress = this.#progress('saving the VM', SAVE_TIMEOUT_MS);
+      this.#guest?.close();
+      await running.pause(progress);
+      saved = await saveMemory(running, await this.#deps.vmm(), this.#paths, progress);
+    } catch (error) {
+      if (this.#ending === null && !this.#released) await this.#stayAwake();
+      throw error;
+    }
+    await this.#sleep({ saved, failure: null });
+    this.#log('hibernated', { bytes: saved.bytes });
+  }
+
+  /** A hibernation that didn't work out. */
+  async #stayAwake(): Promise<void> {
+    try {
+      await this.#wakeUp();
+      await this.#goOn();
+    } catch (error) {
+      await this.#fail(this.#lastFault ?? asHearthError(error));
+    }
+  }
+
+  /** Sets a VMM running that was paused when the daemon died, or when its saving failed. */
+  async #wakeUp(): Promise<void> {
+    for (const path of [this.#paths.newState, this.#paths.savedState]) await rm(path, { force: true });
+    await this.#running?.resume(startProgress({ what: 'going on', timeoutMs: SETUP_TIMEOUT_MS }));
+    if (this.#record.state === 'hibernating') this.#change({ state: 'ready' });
+  }
+
+  /** After a pause the guest's clock is behind: it gets its identity again, and with it the time. */
+  async #goOn(): Promise<void> {
+    await this.#running?.resume(startProgress({ what: 'going on', timeoutMs: SETUP_TIMEOUT_MS }));
+    await this.#connectGuest();
+  }
+
+  /** Everything but disk and saved memory is given back. Durable first: a daemon that dies here finishes it at its start. */
+  async #sleep(also: Partial<VmRecord>): Promise<void> {
+    this.#change({ ...also, state: 'hibernated', phases: [], origin: null });
+    try {
+      await this.#teardown(true);
+    } catch (cause) {
+      this.#log('a hibernated VM left something behind', { error: String(cause) });
+    }
+  }
+
+  /** The state is durable first (F21); then everything that the VM held is given back, but for a disk that is older than this start. */
+  async #fail(error: HearthError): Promise<void> {
+    const { state, keepsDisk } = this.#record;
+    if (state === 'failed' || state === 'hibernated') return;
+    this.#log('VM failed', { code: error.code, layer: error.layer, detail: error.detail });
+    const failure = toFailure(error, new Date(this.#deps.now()));
+    if (keepsDisk && state !== 'ready') {
+      await this.#sleep({ failure });
+      return;
+    }
+    this.#change({ state: 'failed', failure });
+    try {
+      await this.#teardown(false);
     } catch (cause) {
       this.#log('a failed VM left something behind', { error: String(cause) });
     }
@@ -414,21 +535,27 @@ export class LiveVm {
   async #end(): Promise<void> {
     this.#change({ state: 'deleting' });
     this.#life.abort(
-      new HearthError('vm_deleted', 'the VM was deleted while it was booting', { vmId: this.#record.id }),
+      new HearthError('vm_deleted', 'the VM was deleted while it was coming up', { vmId: this.#record.id }),
     );
     await this.#boot;
-    await this.#teardown();
+    await this.#saving.catch(() => undefined);
+    await this.#teardown(false);
     this.#change({ state: 'gone' });
     this.#deps.records.remove(this.#record.id);
   }
 
-  /** Gives everything back, in an order in which an address is never free before its VMM is dead (F17). Repeatable. */
-  async #teardown(): Promise<void> {
-    const { id, address } = this.#record;
-    this.#channel?.close();
-    await this.#running?.kill();
+  async #dropVmm(): Promise<void> {
+    const running = this.#running;
     this.#running = null;
+    this.#guest?.close();
+    await running?.kill();
     this.#change({ vmm: null });
+  }
+
+  /** Gives everything back, in an order in which an address is never free before its VMM is dead (F17). Repeatable. */
+  async #teardown(keepsDisk: boolean): Promise<void> {
+    const { id, address } = this.#record;
+    await this.#dropVmm();
     await this.#capture?.stop();
     this.#capture = null;
     if (address !== null) {
@@ -436,7 +563,7 @@ export class LiveVm {
       this.#deps.addresses.free(id);
       this.#change({ address: null });
     }
-    await rm(this.#paths.folder, { recursive: true, force: true });
+    if (!keepsDisk) await rm(this.#paths.folder, { recursive: true, force: true });
     await rm(this.#paths.runFolder, { recursive: true, force: true });
   }
 

@@ -15,6 +15,7 @@ import type { VmRecords } from '../journal/vm-records.ts';
 import type { AcceleratorProbe } from '../vmm/accelerator.ts';
 import type { Vmm } from '../vmm/vmm.ts';
 import type { BootSlots } from './admission.ts';
+import type { BootSecrets } from './boot-secrets.ts';
 
 /** What the life of a VM needs of the parts around it. */
 export interface ImageSource {
@@ -27,8 +28,11 @@ export interface ImageSource {
 }
 
 export interface AddressSource {
-  /** Booked durably before it returns. Throws addresses_exhausted. */
-  allocate(vmId: VmId): Address;
+  /**
+   * Booked durably before it returns. Throws addresses_exhausted.
+   * @param machineId of a VM that had one before; a new one where left out
+   */
+  allocate(vmId: VmId, machineId?: string): Address;
   /** Only once the VMM's death is confirmed (F17). */
   free(vmId: VmId): void;
   readonly freeCount: number;
@@ -68,6 +72,8 @@ export interface VmHostDeps {
   records: VmRecords;
   agents: AgentClient;
   slots: BootSlots;
+  /** New for each start of a VM and each daemon. */
+  bootSecrets: () => BootSecrets;
   randomBytes: (size: number) => Buffer;
   now: () => number;
   log: Log;

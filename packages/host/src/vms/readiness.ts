@@ -59,14 +59,17 @@ export function judgeWords(
     );
   }
   const runs = (name: ServiceState['name']): boolean =>
-    words.services.some((service) => service.name === name && service.state === 'running');
+    words.services.some((service) => service.name === name && isUp(service));
   return words.configured && words.ip !== null && servicesOfKind[vm.kind].every(runs);
 }
+
+/** What is frozen was running when the snapshot was made, and does again once someone looks. */
+const isUp = ({ state }: ServiceState): boolean => state === 'running' || state === 'frozen';
 
 /** Which services are not running yet, with what their probes saw. */
 export function missingServices(services: readonly ServiceState[]): string {
   return services
-    .filter(({ state }) => state !== 'running')
+    .filter((service) => !isUp(service))
     .map(({ name, state, detail }) => `${name} is ${state} (${detail})`)
     .join('; ');
 }

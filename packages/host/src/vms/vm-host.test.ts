@@ -8,6 +8,7 @@ import { createAgentClient } from '../guest-link/agent-client.ts';
 import { vmRecordSchema, type VmRecord } from '../journal/vm-records.ts';
 import type { RunningVmm } from '../vmm/vmm.ts';
 import { createBootSlots } from './admission.ts';
+import { randomSecrets } from './boot-secrets.ts';
 import { VmHost } from './vm-host.ts';
 
 const ID = 'vm-000000000001' as VmRecord['id'];
@@ -59,6 +60,7 @@ function hostAfterRestart(record: VmRecord, { detachFails = false } = {}) {
     exited: Promise.withResolvers<string>().promise,
     pause: () => Promise.resolve(),
     resume: () => Promise.resolve(),
+    save: () => Promise.reject(new Error('nothing is saved here')),
     openControl: () => Promise.reject(new HearthError('control_channel_failed', 'not in this test')),
     kill: async () => {
       steps.push('vmm dead');
@@ -68,6 +70,8 @@ function hostAfterRestart(record: VmRecord, { detachFails = false } = {}) {
   const host = new VmHost({
     ...{ config, randomBytes, now: Date.now, slots: createBootSlots(1), log: () => undefined },
     agents: createAgentClient(),
+    goldens: { find: () => Promise.resolve(null), reject: () => undefined },
+    bootSecrets: () => randomSecrets(randomBytes),
     vmm: () =>
       Promise.resolve({
         ...{ name: 'qemu' as const, snapshots: null },

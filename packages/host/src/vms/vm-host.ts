@@ -2,9 +2,11 @@ import { EventEmitter, once } from 'node:events';
 import {
   HearthError,
   type HostCreateVm,
+  type HostResumeVm,
   type HostVm,
   type ImageId,
   type Progress,
+  type SnapshotId,
   type VmId,
 } from '@hearth/contract';
 import type { DisplayEndpoint } from '../desktop/dial-display.ts';
@@ -13,6 +15,13 @@ import type { VmRecord } from '../journal/vm-records.ts';
 import { checkRoom } from './admission.ts';
 import { LiveVm } from './live-vm.ts';
 import type { VmHostDeps } from './ports.ts';
+
+export interface CreateOptions {
+  /** Another image than the current one, for the image gate. */
+  imageId?: ImageId;
+  /** It is to become a golden snapshot: the new file in which its memory shall lie. */
+  goldenMemory?: string;
+}
 
 /** All VMs of this host: creates, adopts and destroys them; the one owner of their records. */
 export class VmHost {
@@ -39,31 +48,57 @@ export class VmHost {
   }
 
   /**
-   * Begins a VM and returns at once; the same id again gives the VM that is there.
-   * @param imageId another image than the current one, for the image gate
+   * Begins a VM and returns at once; the same id again gives the VM that is there. Throws capacity_exceeded; not_found and
+   * not_hibernatable where the VM to fork is none that can be.
    */
-  create(id: VmId, wanted: HostCreateVm, imageId?: ImageId): HostVm {
+  create(id: VmId, wanted: HostCreateVm, { imageId, goldenMemory }: CreateOptions = {}): HostVm {
     const present = this.#vms.get(id);
     if (present !== undefined) return present.view();
+    const source = wanted.forkOf === undefined ? null : this.#forkable(wanted.forkOf, wanted);
     checkRoom(this.#deps.config, wanted, this.holding());
-    const record: VmRecord = {
-      ...{ id, kind: wanted.kind, cpus: wanted.cpus, memMiB: wanted.memMiB, diskMiB: wanted.diskMiB },
-      desktop: wanted.desktop,
-      ...{ requestedAtMs: wanted.requestedAtMs, requestId: wanted.requestId },
-      ...{
-        state: 'creating',
-        imageId: imageId ?? null,
-        address: null,
-        phases: [],
-        failure: null,
-        version: 0,
-        vmm: null,
-      },
-    };
-    const vm = this.#add(record);
+    const { kind, cpus, memMiB, diskMiB, desktop, requestedAtMs, requestId } = wanted;
+    const vm = this.#add({
+      ...{ id, kind, cpus, memMiB, diskMiB, desktop, requestedAtMs, requestId },
+      imageId: imageId ?? null,
+      ...{ state: 'creating', origin: null, address: null, phases: [], failure: null, version: 0, vmm: null },
+      ...{ snapshotId: null, machineId: null, saved: null, keepsDisk: false, used: false },
+      memory: goldenMemory === undefined ? null : { path: goldenMemory, shared: true },
+    });
     vm.save();
-    vm.begin();
+    vm.begin({ cold: wanted.start === 'cold', source });
     return vm.view();
+  }
+
+  /** Saves a CLI VM to files and frees the rest of it. Throws not_found, not_hibernatable, disk_full, snapshot_failed. */
+  async hibernate(id: VmId): Promise<HostVm> {
+    const vm = this.#live(id);
+    await vm.hibernate();
+    return vm.view();
+  }
+
+  /** Begins to bring a hibernated VM back. Throws not_found, not_hibernatable, capacity_exceeded, snapshot_invalid. */
+  async resume(id: VmId, request: HostResumeVm): Promise<HostVm> {
+    const vm = this.#live(id);
+    if (vm.view().state === 'hibernated') checkRoom(this.#deps.config, vm.view(), this.holding());
+    await vm.resume(request);
+    return vm.view();
+  }
+
+  /** See LiveVm. Throws conflict for a VM that is in use or was not created with `goldenMemory`. */
+  async saveGolden(id: VmId, statePath: string, progress: Progress): Promise<void> {
+    await this.#live(id).saveGolden(statePath, progress);
+  }
+
+  /** For the maker of a golden snapshot only: looking at its VM is no use. */
+  makersEndpoint(id: VmId): AgentEndpoint {
+    return this.#live(id).makersEndpoint();
+  }
+
+  /** How many living VMs were cloned from that snapshot. */
+  clonesOf(snapshotId: SnapshotId): number {
+    return [...this.#vms.values()].filter(
+      ({ record }) => record.snapshotId === snapshotId && record.vmm !== null,
+    ).length;
   }
 
   /** Ends a VM in whatever state; returns once nothing but its console is left. Unknown ids are gone already. */
@@ -87,7 +122,7 @@ export class VmHost {
   /** Is a VM there from which more console can come? */
   isLive(id: VmId): boolean {
     const state = this.#vms.get(id)?.view().state;
-    return state === 'creating' || state === 'booting' || state === 'ready';
+    return state !== undefined && ['creating', 'booting', 'ready', 'hibernating'].includes(state);
   }
 
   async waitFor(id: VmId, isOver: (vm: HostVm) => boolean, progress: Progress): Promise<HostVm> {
@@ -119,13 +154,28 @@ export class VmHost {
 
   /** VMs for which the machine must keep room. */
   holding(): HostVm[] {
-    return this.list().filter(({ state }) => state !== 'failed' && state !== 'gone');
+    return this.list().filter(({ state }) => !['failed', 'hibernated', 'gone'].includes(state));
   }
 
   #add(record: VmRecord): LiveVm {
     const vm = new LiveVm(record, this.#deps, (view) => this.#events.emit('vm', view));
     this.#vms.set(record.id, vm);
     return vm;
+  }
+
+  #forkable(id: VmId, wanted: HostCreateVm): LiveVm {
+    const source = this.#live(id);
+    const { kind, state, cpus, memMiB, diskMiB } = source.view();
+    if (kind !== 'cli' || (state !== 'ready' && state !== 'hibernated'))
+      throw new HearthError('not_hibernatable', `VM ${id} is a ${kind} VM in state ${state}`, { vmId: id });
+    if (
+      wanted.kind !== kind ||
+      wanted.cpus !== cpus ||
+      wanted.memMiB !== memMiB ||
+      wanted.diskMiB !== diskMiB
+    )
+      throw new HearthError('bad_request', `a fork has the kind and size of ${id}`);
+    return source;
   }
 
   #live(id: VmId): LiveVm {

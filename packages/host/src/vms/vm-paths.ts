@@ -7,12 +7,18 @@ export interface VmPaths {
   /** Private layer and VMM log; removed with the VM. */
   folder: string;
   upper: string;
+  /** Memory and devices of a hibernated VM. */
+  savedState: string;
+  /** A save under way. */
+  newState: string;
   vmmLog: string;
   /** Sockets and pid file; removed with the VM. */
   runFolder: string;
   control: string;
   monitor: string;
   pid: string;
+  /** Outside of runFolder, which the VMM can't enter. */
+  saveSocket: string;
   /** Outlives the VM (F13). */
   consoleFolder: string;
   console: ConsoleFiles;
@@ -25,11 +31,14 @@ export function vmPaths({ stateDir, runDir }: Pick<Config, 'stateDir' | 'runDir'
   return {
     folder,
     upper: join(folder, 'upper.ext4'),
+    savedState: join(folder, 'saved.state'),
+    newState: join(folder, 'new.state'),
     vmmLog: join(folder, 'vmm.log'),
     runFolder,
     control: join(runFolder, 'control.sock'),
     monitor: join(runFolder, 'monitor.sock'),
     pid: join(runFolder, 'vmm.pid'),
+    saveSocket: join(runDir, 'saves', `${id}.sock`),
     consoleFolder,
     console: {
       logPath: join(consoleFolder, 'console.log'),

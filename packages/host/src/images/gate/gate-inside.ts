@@ -98,7 +98,7 @@ async function checkKind(options: KindOptions): Promise<void> {
     vms.create(
       id,
       { kind, cpus, memMiB, diskMiB, desktop, requestedAtMs: Date.now(), requestId: `gate-${kind}` },
-      manifest.id,
+      { imageId: manifest.id },
     );
     const vm = await vms.waitFor(id, ({ state }) => state === 'ready' || state === 'failed', progress);
     const phases = vm.phases.map(({ phase, atMs }) => `${phase} ${Math.round(atMs)} ms`).join(', ');

@@ -6,6 +6,7 @@ const spec: VmmSpec = {
   vmId: 'vm-000000000001' as VmmSpec['vmId'],
   cpus: 2,
   memMiB: 2048,
+  memory: null,
   kernelPath: '/k',
   initrdPath: '/i',
   kernelArguments: ['quiet', 'systemd.hostname=vm-000000000001'],
@@ -20,6 +21,7 @@ const spec: VmmSpec = {
   monitorSocketPath: '/q',
   logPath: '/l',
   pidPath: '/p',
+  saveSocketPath: '/v',
 };
 const argument = (list: string[], name: string): string => list[list.indexOf(name) + 1] ?? '';
 
@@ -48,4 +50,14 @@ test('QEMU steps down and is sandboxed; under KVM the guest has the host CPU', (
   expect(argument(list, '-sandbox')).toContain('spawn=deny');
   expect(argument(list, '-accel')).toBe('kvm');
   expect(argument(list, '-append')).not.toContain('tsc_early_khz');
+});
+
+test('a clone maps the golden memory privately, its maker writes into it; both name it alike', () => {
+  const object = (memory: VmmSpec['memory']): string =>
+    argument(qemuArguments({ ...spec, memory }, { accelerator: 'tcg', tscKhz: 1, vmmUser: null }), '-object');
+  expect(object(null)).toBe('memory-backend-ram,id=ram,size=2048M');
+  expect(object({ path: '/m', shared: false })).toBe(
+    'memory-backend-file,id=ram,size=2048M,mem-path=/m,share=off',
+  );
+  expect(object({ path: '/m', shared: true })).toMatch(/id=ram,.*share=on$/);
 });

@@ -8,21 +8,26 @@ export interface QemuMachine {
   vmmUser: string | null;
 }
 
+/** Machine and CPU as QEMU is told; a snapshot fits only the same. */
+export const machineModel = (accelerator: QemuMachine['accelerator']): { machine: string; cpu: string } => ({
+  machine: 'microvm,acpi=on,rtc=on,pic=on,pit=on,usb=off,isa-serial=on',
+  cpu: accelerator === 'kvm' ? 'host' : 'max',
+});
+
 /** MiB of translated code that emulation keeps; QEMU's own default lets a desktop VM grow to 1.9 GB. */
 export const TRANSLATION_CACHE_MIB = 256;
 
 /**
  * The command line of QEMU's microvm machine, as measured in the design notes. Pure.
- * Sandbox:  since `deny` would also forbid QEMU's own step down to vmmUser.
  */
 export function qemuArguments(spec: VmmSpec, { accelerator, tscKhz, vmmUser }: QemuMachine): string[] {
+  const { machine, cpu } = machineModel(accelerator);
   const timing = accelerator === 'tcg' ? [`tsc_early_khz=${tscKhz}`, 'tsc=reliable'] : [];
   return [
     ...['-name', `hearth-${spec.vmId}`],
-    ...['-M', 'microvm,acpi=on,rtc=on,pic=on,pit=on,usb=off,isa-serial=on'],
-    ...(accelerator === 'kvm'
-      ? ['-accel', 'kvm', '-cpu', 'host']
-      : ['-accel', `tcg,thread=multi,tb-size=${TRANSLATION_CACHE_MIB}`, '-cpu', 'max']),
+    ...['-M', `${machine},memory-backend=ram`, '-cpu', cpu],
+    ...['-accel', accelerator === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${TRANSLATION_CACHE_MIB}`],
+    ...['-object', memoryBackend(spec)],
     ...['-smp', String(spec.cpus), '-m', `${spec.memMiB}M`],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-sandbox', 'on,obsolete=deny,spawn=deny,resourcecontrol=deny'],
@@ -53,4 +58,10 @@ export function qemuArguments(spec: VmmSpec, { accelerator, tscKhz, vmmUser }: Q
     ...['-device', 'virtserialport,chardev=control,name=hearth.control.0'],
     ...['-qmp', `unix:${spec.monitorSocketPath},server=on,wait=off`],
   ];
+}
+
+/** The same id wherever the memory lies: a state file names it. */
+function memoryBackend({ memMiB, memory }: VmmSpec): string {
+  if (memory === null) return `memory-backend-ram,id=ram,size=${memMiB}M`;
+  return `memory-backend-file,id=ram,size=${memMiB}M,mem-path=${memory.path},share=${memory.shared ? 'on' : 'off'}`;
 }

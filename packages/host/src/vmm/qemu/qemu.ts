@@ -1,5 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { HearthError, pause, startProgress, type Progress } from '@hearth/contract';
 import { startDetached } from '../../exec/daemon.ts';
@@ -12,7 +11,9 @@ import {
 import type { CgroupTree } from '../cgroup.ts';
 import type { RunningVmm, Vmm, VmmSpec } from '../vmm.ts';
 import { qemuArguments, TRANSLATION_CACHE_MIB, type QemuMachine } from './command-line.ts';
+import { loadState, saveState } from './migration.ts';
 import { QmpClient, tryConnect } from './qmp.ts';
+import { snapshotMachine } from './snapshot-machine.ts';
 
 /** Memory that QEMU needs beside the guest's and its translation cache. */
 const OVERHEAD_MIB = 256;
@@ -25,52 +26,79 @@ export interface QemuOptions {
 }
 
 export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: QemuOptions): Vmm {
+  const { vmmUser } = machine;
+  /** Starts the process; `statePath`: it waits for what is in that file. */
+  const launch = async (
+    spec: VmmSpec,
+    statePath: string | null,
+    progress: Progress,
+    onSpawned: (process: ProcessIdentity) => void,
+  ): Promise<{ running: RunningVmm; qmp: QmpClient }> => {
+    const group = await cgroups.create(spec.vmId, {
+      memMiB: spec.memMiB + TRANSLATION_CACHE_MIB + OVERHEAD_MIB,
+      cpus: spec.cpus + 0.5,
+    });
+    const [command, ...args] = [
+      ...group.wrapper,
+      'setpriv',
+      '--no-new-privs',
+      binary,
+      ...qemuArguments(spec, machine),
+      ...(statePath === null ? [] : ['-S', '-incoming', 'defer']),
+    ] as [string, ...string[]];
+    const files: FileHandle[] = [];
+    const opened = async (path: string, flags: string): Promise<number> => {
+      const file = await open(path, flags, 0o600);
+      files.push(file);
+      return file.fd;
+    };
+    let pid: number | undefined;
+    let ended = '';
+    try {
+      const output = await opened(spec.logPath, 'a');
+      const descriptors = statePath === null ? [] : [await opened(statePath, 'r')];
+      const child = startDetached(command, args, { output, descriptors });
+      pid = child.pid;
+      // The failure to start is seen below as a missing pid; without a listener it would end the daemon.
+      child.on('exit', (code, signal) => {
+        ended =
+          signal === null
+            ? `exit code ${code ?? '?'}`
+            : `ended by ${signal} (somebody's, or the kernel's for want of memory)`;
+      });
+      child.on('error', (error) => progress.log('QEMU could not be started', { error: error.message }));
+    } finally {
+      for (const file of files) await file.close();
+    }
+    const identity = pid === undefined ? null : await identifyProcess(pid);
+    if (identity === null)
+      throw new HearthError('vmm_failed', `${binary} could not be started: ${await lastWords(spec.logPath)}`);
+    onSpawned(identity);
+    return attach(spec, identity, progress, { cgroups, vmmUser }, () => ended);
+  };
+
   return {
     name: 'qemu',
-    snapshots: null,
-    start: async (spec, progress, onSpawned) => {
-      const group = await cgroups.create(spec.vmId, {
-        memMiB: spec.memMiB + TRANSLATION_CACHE_MIB + OVERHEAD_MIB,
-        cpus: spec.cpus + 0.5,
-      });
-      const [command, ...args] = [
-        ...group.wrapper,
-        'setpriv',
-        '--no-new-privs',
-        binary,
-        ...qemuArguments(spec, machine),
-      ] as [string, ...string[]];
-      // A descriptor for the child only; a synchronous open of a local file is short.
-      const log = openSync(spec.logPath, 'a', 0o600);
-      let pid: number | undefined;
-      let ended = '';
-      try {
-        const child = startDetached(command, args, { output: log });
-        pid = child.pid;
-        // The failure to start is seen below as a missing pid; without a listener it would end the daemon.
-        child.on('exit', (code, signal) => {
-          ended =
-            signal === null
-              ? `exit code ${code ?? '?'}`
-              : `ended by ${signal} (somebody's, or the kernel's for want of memory)`;
-        });
-        child.on('error', (error) => progress.log('QEMU could not be started', { error: error.message }));
-      } finally {
-        closeSync(log);
-      }
-      const identity = pid === undefined ? null : await identifyProcess(pid);
-      if (identity === null)
-        throw new HearthError(
-          'vmm_failed',
-          `${binary} could not be started: ${await lastWords(spec.logPath)}`,
-        );
-      onSpawned(identity);
-      return attach(spec, identity, progress, cgroups, () => ended);
+    snapshots: {
+      machine: () => snapshotMachine(binary, machine),
+      load: async (spec, statePath, progress, onSpawned) => {
+        const { running, qmp } = await launch(spec, statePath, progress, onSpawned);
+        try {
+          await loadState(qmp, spec.memory, progress);
+        } catch (error) {
+          const words = await lastWords(spec.logPath);
+          await running.kill();
+          if (progress.signal.aborted) throw error;
+          throw new HearthError('snapshot_invalid', `QEMU refused ${statePath}: ${words}`, { cause: error });
+        }
+        return running;
+      },
     },
+    start: async (spec, progress, onSpawned) => (await launch(spec, null, progress, onSpawned)).running,
     adopt: async (spec, recorded, progress) => {
       const identity = recorded ?? (await readPidFile(spec.pidPath));
       if (identity === null || !(await isAlive(identity))) return null;
-      return attach(spec, identity, progress, cgroups);
+      return (await attach(spec, identity, progress, { cgroups, vmmUser })).running;
     },
   };
 }
@@ -88,10 +116,10 @@ async function attach(
   spec: VmmSpec,
   identity: ProcessIdentity,
   progress: Progress,
-  cgroups: CgroupTree,
+  { cgroups, vmmUser }: { cgroups: CgroupTree; vmmUser: string | null },
   /** How the process ended, as far as its parent knows. */
   howEnded: () => string = () => '',
-): Promise<RunningVmm> {
+): Promise<{ running: RunningVmm; qmp: QmpClient }> {
   let qmp: QmpClient;
   try {
     qmp = await QmpClient.connect(
@@ -124,7 +152,7 @@ async function attach(
       await pause(20, within.signal);
     }
   };
-  return {
+  const running: RunningVmm = {
     process: identity,
     exited,
     pause: async (within) => {
@@ -133,6 +161,7 @@ async function attach(
     resume: async (within) => {
       await qmp.execute('cont', {}, within);
     },
+    save: (statePath, within) => saveState(qmp, { ...spec, vmmUser, pid: identity.pid }, statePath, within),
     openControl,
     kill: async () => {
       // Its disks go or stay whole without it: a kill is the quickest end, and works on a stopped VMM as well.
@@ -151,6 +180,7 @@ async function attach(
       qmp.close();
     },
   };
+  return { running, qmp };
 }
 
 /** Waits shortly for a process that is ending, then kills it; returns once it is confirmed dead. */

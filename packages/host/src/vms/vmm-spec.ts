@@ -1,24 +1,7 @@
-import { mkdir } from 'node:fs/promises';
-import { HearthError, type Address, type Config, type ImageManifest, type Progress } from '@hearth/contract';
+import { HearthError, type Address, type ImageManifest } from '@hearth/contract';
 import type { VmRecord } from '../journal/vm-records.ts';
-import { makePrivateDisk } from '../disks/private-disk.ts';
 import type { VmmSpec } from '../vmm/vmm.ts';
-import type { ImageSource } from './ports.ts';
 import type { VmPaths } from './vm-paths.ts';
-
-/** The folders and the private disk of a VM. */
-export async function makeDisks(
-  record: VmRecord,
-  paths: VmPaths,
-  config: Config,
-  images: ImageSource,
-  progress: Progress,
-): Promise<void> {
-  for (const folder of [paths.folder, paths.runFolder, paths.consoleFolder])
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-  const template = await images.upperTemplate(record.diskMiB, progress);
-  await makePrivateDisk(template, paths.upper, config.stateDir, progress);
-}
 
 /** What the VMM is told. Pure. */
 export function vmmSpec(
@@ -37,6 +20,7 @@ export function vmmSpec(
     vmId: record.id,
     cpus: record.cpus,
     memMiB: record.memMiB,
+    memory: record.memory,
     kernelPath: manifest.kernel.path,
     initrdPath: manifest.initrd.path,
     // No `ip=`: a second source of network configuration fought DHCP in the old system (F1).
@@ -60,5 +44,6 @@ export function vmmSpec(
     monitorSocketPath: paths.monitor,
     logPath: paths.vmmLog,
     pidPath: paths.pid,
+    saveSocketPath: paths.saveSocket,
   };
 }
