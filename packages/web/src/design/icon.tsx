@@ -10,6 +10,7 @@ const paths = {
   trash: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5',
   plus: 'M12 5v14M5 12h14',
   copy: 'M9 9h11v11H9zM15 9V4H4v11h5',
+  fork: 'M7 20V4M4 7l3-3 3 3M7 15h4a6 6 0 0 0 6-6V4M14 7l3-3 3 3',
   check: 'M5 12.5l5 5 9-11',
   back: 'M15 5l-7 7 7 7',
   close: 'M6 6l12 12M18 6 6 18',

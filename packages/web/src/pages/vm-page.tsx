@@ -12,7 +12,7 @@ import { TimelinePicture } from '../timeline/timeline-picture.tsx';
 import { formatAge } from '../vms/age.ts';
 import { DeleteButton } from '../vms/delete-button.tsx';
 import { HibernationNotice } from '../vms/hibernation-notice.tsx';
-import { SleepButtons } from '../vms/sleep-buttons.tsx';
+import { ForkButton, SleepButtons } from '../vms/sleep-buttons.tsx';
 import { StateBadge } from '../vms/state-badge.tsx';
 import { isBooting, kindWords, originInWords } from '../vms/state-words.ts';
 import { useVm } from '../vms/use-vm.ts';
@@ -69,6 +69,7 @@ function VmDetails({ vm }: { vm: Vm }): ReactElement {
             </Link>
           ) : null}
           <SleepButtons vm={vm} acting={acting} />
+          <ForkButton vm={vm} acting={acting} />
           <DeleteButton vm={vm} />
         </div>
       </div>

@@ -8,7 +8,7 @@ const doing: Readonly<Record<BootPhase, string>> = {
   tap: 'Connecting its network cable',
   vmm: 'Starting the virtual machine',
   load: 'Loading its saved memory',
-  resume: 'Letting its processors run on',
+  resume: 'Letting it run on',
   kernel: 'Waking the kernel',
   init: 'Starting the system',
   network: 'Getting its address',

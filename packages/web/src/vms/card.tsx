@@ -10,7 +10,7 @@ import './card.css';
 import { DeleteButton } from './delete-button.tsx';
 import { StateBadge } from './state-badge.tsx';
 import { HibernationNotice } from './hibernation-notice.tsx';
-import { SleepButtons } from './sleep-buttons.tsx';
+import { ForkButton, SleepButtons } from './sleep-buttons.tsx';
 import { isBooting, kindWords } from './state-words.ts';
 import { Thumbnail } from './thumbnail.tsx';
 import { useVmAction } from './use-vm-action.ts';
@@ -42,7 +42,8 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
         </div>
         <p className="muted small">
           {kindWords[kind]} · <time dateTime={vm.createdAt}>{age === 'just now' ? age : `${age} old`}</time> ·{' '}
-          {vm.cpus} CPUs · {(vm.memMiB / 1024).toFixed(vm.memMiB % 1024 === 0 ? 0 : 1)}&nbsp;GiB
+          {vm.cpus} {vm.cpus === 1 ? 'CPU' : 'CPUs'} ·{' '}
+          {(vm.memMiB / 1024).toFixed(vm.memMiB % 1024 === 0 ? 0 : 1)}&nbsp;GiB
         </p>
         {failure === null ? null : <Trouble {...failure} />}
         <HibernationNotice vm={vm} />
@@ -57,7 +58,8 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
           <Link className="button slim" to={`/vms/${id}/console`}>
             <Icon name="terminal" /> Console
           </Link>
-          <span className="push">
+          <span className="row push">
+            <ForkButton vm={vm} acting={acting} slim />
             <DeleteButton vm={vm} />
           </span>
         </div>

@@ -4,48 +4,60 @@ import { ConfirmDialog } from '../design/confirm-dialog.tsx';
 import { Icon } from '../design/icon.tsx';
 import type { ActingOnVm } from './use-vm-action.ts';
 
-export interface SleepButtonsProps {
+interface Props {
   vm: Vm;
   acting: ActingOnVm;
+  /** In a card, where there is little room. */
   slim?: boolean;
 }
 
-/** Puts a CLI VM to sleep, wakes it, and copies it; nothing where none of that can be done. */
-export function SleepButtons({ vm, acting, slim = false }: SleepButtonsProps): ReactElement | null {
-  if (vm.kind !== 'cli' || (vm.state !== 'ready' && vm.state !== 'hibernated')) return null;
+const canSleep = ({ kind, state }: Vm): boolean =>
+  kind === 'cli' && (state === 'ready' || state === 'hibernated');
+
+/** Puts a CLI VM to sleep and wakes it; nothing where neither can be done. */
+export function SleepButtons({ vm, acting, slim = false }: Props): ReactElement | null {
+  if (!canSleep(vm)) return null;
   const { act, busyWith } = acting;
   const size = slim ? 'slim' : '';
   const busy = busyWith !== null;
+  if (vm.state === 'ready')
+    return (
+      <button type="button" className={`button ${size}`} disabled={busy} onClick={() => act('hibernate')}>
+        <Icon name="moon" /> {busyWith === 'hibernate' ? 'Hibernating…' : 'Hibernate'}
+      </button>
+    );
   return (
     <>
-      {vm.state === 'ready' ? (
-        <button type="button" className={`button ${size}`} disabled={busy} onClick={() => act('hibernate')}>
-          <Icon name="moon" /> {busyWith === 'hibernate' ? 'Hibernating…' : 'Hibernate'}
-        </button>
-      ) : (
-        <>
-          <button
-            type="button"
-            className={`button primary ${size}`}
-            disabled={busy}
-            onClick={() => act('resume')}
-          >
-            <Icon name="sun" />{' '}
-            {busyWith === 'resume' ? 'Resuming…' : vm.failure === null ? 'Resume' : 'Try again'}
-          </button>
-          {vm.failure === null ? null : <BootAfresh acting={acting} size={size} />}
-        </>
-      )}
       <button
         type="button"
-        className={`button ${size}`}
+        className={`button primary ${size}`}
         disabled={busy}
-        onClick={() => act('fork')}
-        title="Make a copy with its memory, disk and all that runs in it"
+        onClick={() => act('resume')}
       >
-        <Icon name="copy" /> {busyWith === 'fork' ? 'Forking…' : 'Fork'}
+        <Icon name="sun" />{' '}
+        {busyWith === 'resume' ? 'Resuming…' : vm.failure === null ? 'Resume' : 'Try again'}
       </button>
+      {vm.failure === null ? null : <BootAfresh acting={acting} size={size} />}
     </>
+  );
+}
+
+/** Copies a CLI VM as it is, awake or asleep. */
+export function ForkButton({ vm, acting, slim = false }: Props): ReactElement | null {
+  if (!canSleep(vm)) return null;
+  const { act, busyWith } = acting;
+  return (
+    <button
+      type="button"
+      className={`button ${slim ? 'slim quiet' : ''}`}
+      disabled={busyWith !== null}
+      onClick={() => act('fork')}
+      aria-label={`Fork ${vm.id}`}
+      title="Fork: make a copy with its memory, its disk and all that runs in it"
+    >
+      <Icon name="fork" />
+      {slim ? null : busyWith === 'fork' ? 'Forking…' : 'Fork'}
+    </button>
   );
 }
 

@@ -5,7 +5,7 @@ export const stateWords: Readonly<Record<VmState, string>> = {
   requested: 'starting',
   starting: 'starting',
   ready: 'ready',
-  hibernating: 'going to sleep',
+  hibernating: 'hibernating',
   hibernated: 'hibernated',
   failed: 'failed',
   deleting: 'being deleted',

@@ -3,6 +3,8 @@ import { useEffect, useRef, useState, type RefObject } from 'react';
 import { send } from '../api/request.ts';
 
 const REFRESH_MS = 30_000;
+/** A card that goes at once, because its desktop opens, takes no picture from it. */
+const SETTLE_MS = 500;
 
 /** A picture of the VM's screen as a blob address, new every 30 s while it is in sight; null before the first. */
 export function useThumbnail(
@@ -38,16 +40,19 @@ export function useThumbnail(
       }
     };
     const again = (): void => void take();
+    let settling: ReturnType<typeof setTimeout> | undefined;
     const timer = setInterval(again, REFRESH_MS);
     document.addEventListener('visibilitychange', again, { signal: leaving.signal });
     const observer = new IntersectionObserver(([entry]) => {
       inSight = entry?.isIntersecting ?? false;
-      again();
+      clearTimeout(settling);
+      settling = setTimeout(again, SETTLE_MS);
     });
     if (box.current !== null) observer.observe(box.current);
     return () => {
       leaving.abort();
       clearInterval(timer);
+      clearTimeout(settling);
       observer.disconnect();
       if (current !== null) URL.revokeObjectURL(current);
     };
