@@ -17,6 +17,7 @@ import { createHostServer } from './http/server.ts';
 import { peerUid } from './peer/peer-credentials.ts';
 import { openImageSource, type StoredImages } from './images/image-source.ts';
 import { openRuntime } from './runtime.ts';
+import { createGoldenService } from './snapshots/golden-service.ts';
 import { freeMemMiB } from './vms/admission.ts';
 import type { VmHost } from './vms/vm-host.ts';
 import { vmPaths } from './vms/vm-paths.ts';
@@ -55,7 +56,9 @@ export async function openHost({
   for (const folder of [config.stateDir, config.runDir])
     await mkdir(folder, { recursive: true, mode: 0o755 });
   const images = pinned(openImageSource(config.imageStore), imageId);
-  const { vms, network, book, agents, vmmSource, close } = await openRuntime({ config, images, log });
+  const goldens = createGoldenService({ config, images, log, vmm: () => runtime.vmmSource.vmm() });
+  const runtime = await openRuntime({ config, images, goldens: goldens.source, log });
+  const { vms, network, book, agents, vmmSource } = runtime;
 
   const health = async (): Promise<HostHealth> => {
     const checks = [
@@ -63,6 +66,7 @@ export async function openHost({
       await diskCheck(config),
       await imageCheck(images),
       vmmSource.check(),
+      await goldens.check(),
     ];
     return {
       status: checks.every(({ ok }) => ok) ? 'ok' : 'degraded',
@@ -87,6 +91,7 @@ export async function openHost({
   };
   const server = createHostServer({
     ...{ vms, agents, health, capacity, consoleFiles, logger },
+    snapshots: { list: () => goldens.list(vms), remove: (id) => goldens.remove(vms, id) },
     checkPeer: (request) => {
       const { uid } = peerUid(request.raw.socket);
       if (uid !== 0 && !callerUids.includes(uid))
@@ -98,12 +103,14 @@ export async function openHost({
   await server.listen({ path: socketPath });
   await chown(socketPath, 0, callerGid);
   await chmod(socketPath, 0o660);
+  goldens.start(vms);
   return {
     vms,
     socketPath,
     close: async () => {
       await server.close();
-      await close();
+      await goldens.close();
+      await runtime.close();
       await rm(socketPath, { force: true });
     },
   };

@@ -18,6 +18,11 @@ import { checkImage } from './images/gate/gate-inside.ts';
 import { runGate } from './images/gate/gate.ts';
 import { listImages, readGate, readImage, writeGate } from './images/image-store.ts';
 import { removeImage } from './images/remove-image.ts';
+import { makeGolden } from './snapshots/make-golden.ts';
+import { runMaker } from './snapshots/run-maker.ts';
+import { readWanted, SNAPSHOT_OPTIONS } from './snapshots/snapshot-arguments.ts';
+import { readSnapshot } from './snapshots/snapshot-store.ts';
+import { verifySnapshot } from './snapshots/wholeness.ts';
 
 const PROJECT = join(import.meta.dirname, '../../..');
 
@@ -30,13 +35,17 @@ const OPTIONS = {
   json: { type: 'boolean', default: false },
   recipe: { type: 'string', default: join(PROJECT, 'image') },
   agent: { type: 'string', default: join(PROJECT, 'packages/guest-agent/dist/agent.mjs') },
+  ...SNAPSHOT_OPTIONS,
 } as const satisfies ParseArgsConfig['options'];
 
 const emit = (event: ImageEvent): void => {
   process.stdout.write(encodeLine(event));
 };
 
-/** build | ls | show ID | gate [ID] | rm ID, told in JSON lines; `done`, `list`, `image`, `removed` or `error` is the last. */
+/**
+ * build | ls | show ID | gate [ID] | rm ID | snapshot KIND | verify-snapshot ID, told in JSON lines; `done`, `list`, `image`,
+ * `removed`, `snapshot` or `error` is the last.
+ */
 async function main(signal: AbortSignal): Promise<void> {
   const { values, positionals } = readArguments();
   const [verb, id, third] = positionals;
@@ -98,10 +107,45 @@ async function main(signal: AbortSignal): Promise<void> {
       await writeGate(values.store, manifest.id, gate);
       return;
     }
+    case 'snapshot': {
+      const startMs = performance.now();
+      const { store } = values;
+      const { args } = await readWanted(values, id);
+      const inside = (room: string) => [
+        process.execPath,
+        import.meta.filename,
+        'snapshot-inside',
+        room,
+        ...args,
+      ];
+      const { id: snapshotId, reused } = await runMaker({ store, inside, signal, emit, log });
+      emit({ type: 'snapshot', snapshotId, reused, elapsedMs: Math.round(performance.now() - startMs) });
+      return;
+    }
+    // Only runMaker calls this, in the namespace of its room.
+    case 'snapshot-inside': {
+      const startMs = performance.now();
+      const elapsedMs = (): number => Math.round(performance.now() - startMs);
+      const { image, wanted, needles, vms } = await readWanted(values, third);
+      const { id: snapshotId, reused } = await makeGolden({
+        ...{ config: gateConfig(values.store, need(id), vms), image, wanted, needles, signal, log },
+        onStage: (stage) => emit({ type: 'stage', stage, elapsedMs: elapsedMs() }),
+      });
+      emit({ type: 'snapshot', snapshotId, reused, elapsedMs: elapsedMs() });
+      return;
+    }
+    case 'verify-snapshot': {
+      const startMs = performance.now();
+      const stored = await readSnapshot(values.store, need(id));
+      await verifySnapshot(stored, signal);
+      const elapsedMs = Math.round(performance.now() - startMs);
+      emit({ type: 'snapshot', snapshotId: stored.manifest.id, reused: true, elapsedMs });
+      return;
+    }
     default:
       throw new HearthError(
         'bad_request',
-        `expected build, ls, show ID, gate [ID] or rm ID, not ${verb ?? 'nothing'}`,
+        `expected build, ls, show ID, gate [ID], rm ID, snapshot KIND or verify-snapshot ID, not ${verb ?? 'nothing'}`,
       );
   }
 }

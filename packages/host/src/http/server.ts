@@ -24,6 +24,7 @@ import { addDesktopRoute } from '../desktop/desktop-route.ts';
 import type { AgentClient } from '../guest-link/agent-client.ts';
 import type { VmHost } from '../vms/vm-host.ts';
 import { answerProblems } from './problems.ts';
+import { addSnapshotRoutes, type SnapshotRoutesDeps } from './snapshot-routes.ts';
 
 export interface HostServerDeps {
   vms: VmHost;
@@ -31,6 +32,7 @@ export interface HostServerDeps {
   health: () => Promise<HostHealth>;
   capacity: () => Promise<HostCapacity>;
   consoleFiles: (id: VmId) => Promise<ConsoleFiles>;
+  snapshots: SnapshotRoutesDeps;
   /** Throws forbidden where the caller's user may not talk to the daemon. */
   checkPeer: (request: FastifyRequest) => void;
   logger: FastifyBaseLogger;
@@ -45,6 +47,7 @@ export function createHostServer({
   health,
   capacity,
   consoleFiles,
+  snapshots,
   checkPeer,
   logger,
 }: HostServerDeps): FastifyInstance {
@@ -116,6 +119,7 @@ export function createHostServer({
     return reply.type('text/plain; charset=utf-8').send(Readable.from(text));
   });
 
+  addSnapshotRoutes(app, snapshots);
   addDesktopRoute(app, {
     idOf,
     endpoint: (id) => vms.display(id),

@@ -1,6 +1,13 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HearthError, parseConfig, startProgress, type Config, type Log } from '@hearth/contract';
+import {
+  HearthError,
+  parseConfig,
+  startProgress,
+  type Config,
+  type ConfigInput,
+  type Log,
+} from '@hearth/contract';
 import { z } from 'zod';
 import { identifyProcess, isAlive } from '../../exec/process-identity.ts';
 import { run } from '../../exec/run.ts';
@@ -21,8 +28,11 @@ interface GateRoom {
   folder: string;
 }
 
-/** @param name of the namespace, too: 11 characters at most */
-export function gateConfig(store: string, name: string): Config {
+/**
+ * @param name of the namespace, too: 11 characters at most
+ * @param vms how VMs are run in there; the defaults where left out
+ */
+export function gateConfig(store: string, name: string, vms: NonNullable<ConfigInput['vms']> = {}): Config {
   return parseConfig(
     {
       name,
@@ -30,6 +40,7 @@ export function gateConfig(store: string, name: string): Config {
       stateDir: join(store, 'gates', name),
       runDir: join(RUN_PARENT, name),
       network: { uplink: 'none' },
+      vms,
     },
     {},
   );

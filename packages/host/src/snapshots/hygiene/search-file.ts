@@ -116,7 +116,7 @@ function anyOf(literals: readonly Literal[]): RegExp {
   const sources = literals
     .map(({ bytes }) => bytes)
     .sort((a, b) => b.length - a.length)
-    .map((bytes) => RegExp.escape(bytes));
+    .map((bytes) => bytes.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'));
   return new RegExp(sources.join('|'), 'g');
 }
 
