@@ -87,7 +87,6 @@ test('Shows: a link, New browser VM, its boot is watched, its desktop appears', 
   const page = await signIn(browser.context, lab);
   const found = watchPage(page, lab.url);
   await page.getByRole('button', { name: 'New browser VM' }).first().click();
-  await page.getByRole('link', { name: 'Watch it start' }).click();
   await page.getByRole('heading', { name: 'Your desktop is starting' }).waitFor();
   await connectedDesktop(page, 600_000);
   const id = /vm-\w+/.exec(page.url())?.[0] ?? '';

@@ -33,7 +33,6 @@ try {
   await shoot('my-vms-empty');
 
   await page.getByRole('button', { name: 'New browser VM' }).click();
-  await page.getByRole('link', { name: 'Watch it start' }).click();
   await page.getByRole('heading', { name: 'Your desktop is starting' }).waitFor();
   await page.waitForTimeout(3 * SETTLE_MS);
   await shoot('desktop-starting');
