@@ -20,6 +20,7 @@ server.on('connection', (socket) => {
         mayControl: () => true,
         onNotice: () => undefined,
         onGeometry: () => undefined,
+        onFirstFrame: () => undefined,
         signal: new AbortController().signal,
       });
       void ended.then((error) => {

@@ -107,8 +107,9 @@ export async function settled(
   lab: HearthLab,
   { id }: Pick<Vm, 'id'>,
   states: readonly string[],
+  timeoutMs = SETTLE_TIMEOUT_MS,
 ): Promise<Vm> {
-  const endMs = performance.now() + SETTLE_TIMEOUT_MS;
+  const endMs = performance.now() + timeoutMs;
   for (;;) {
     const vm = vmSchema.parse(await (await lab.fetch(`/api/vms/${id}`)).json());
     if (states.includes(vm.state)) return vm;
