@@ -27,12 +27,12 @@ export async function bringUp(
     return;
   }
   out.note(`${paint.bold(asked.id)}  ${asked.kind}, ${asked.cpus} CPU, ${asked.memMiB} MiB`);
-  let lastMs = 0;
-  const onPhase = ({ phase, atMs }: PhaseMark): void => {
-    const tookMs = Math.max(0, atMs - lastMs);
+  let last = { startedAt: '', atMs: 0 };
+  const onPhase = ({ phase, atMs }: PhaseMark, { timeline: { startedAt } }: Vm): void => {
+    const tookMs = last.startedAt === startedAt ? Math.max(0, atMs - last.atMs) : atMs;
     const times = `${formatDuration(tookMs).padStart(8)} · at ${formatDuration(atMs).padEnd(8)}`;
     out.note(`  ${phase.padEnd(9)} ${paint.dim(`${times} ${phaseWords[phase]}`)}`);
-    lastMs = atMs;
+    last = { startedAt, atMs };
   };
   const vm = await readyVm(api, asked, signal, onPhase);
   if (out.json) {
@@ -48,10 +48,10 @@ async function readyVm(
   api: Api,
   asked: Vm,
   signal: AbortSignal,
-  onPhase: (mark: PhaseMark) => void,
+  onPhase: (mark: PhaseMark, vm: Vm) => void,
 ): Promise<Vm> {
   if (asked.state !== 'ready') return await untilReady(api, asked.id, { signal, onPhase });
-  for (const mark of splitPhases(asked.timeline.phases).toReady) onPhase(mark);
+  for (const mark of splitPhases(asked.timeline.phases).toReady) onPhase(mark, asked);
   return asked;
 }
 
