@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import {
   IDENTITY,
   MACHINE_ID,
+  SEED,
   startConfiguredAgent,
   startTestAgent,
   TOKEN,
@@ -28,7 +29,7 @@ describe('control channel', () => {
     expect(await agent.host.configure()).toMatchObject({ ok: true });
     await agent.host.until(({ type }) => type === 'services');
     expect(agent.host.messages.map(({ type }) => type)).toEqual(['hello', 'reply', 'address', 'services']);
-    expect(agent.calls).toEqual(['hostname hearth-test']);
+    expect(agent.calls).toEqual(['reseed', 'hostname hearth-test']);
   });
 
   it('repeats hello until it is configured', async () => {
@@ -44,6 +45,7 @@ describe('control channel', () => {
       identity: { ...IDENTITY, machineId: 'f'.repeat(32) },
       token: TOKEN,
       display: null,
+      seed: SEED,
       hostTimeMs: Date.now(),
     });
     const reply = await agent.host.reply(7);
@@ -61,6 +63,7 @@ describe('control channel', () => {
       identity: IDENTITY,
       token: TOKEN,
       display: null,
+      seed: SEED,
       hostTimeMs: 1e12,
     });
     expect((await agent.host.reply(2)).ok).toBe(true);
@@ -177,7 +180,7 @@ describe('HTTP', () => {
 describe('the display of a browser VM', () => {
   const geometry = { width: 1280, height: 720 };
   const configure = (display: GuestDisplay | null, id: number) => ({
-    ...{ type: 'configure', id, token: TOKEN, display, hostTimeMs: Date.now() },
+    ...{ type: 'configure', id, token: TOKEN, display, seed: SEED, hostTimeMs: Date.now() },
     identity: { ...IDENTITY, kind: 'browser' },
   });
 

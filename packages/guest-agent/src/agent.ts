@@ -24,9 +24,12 @@ import { createHttpServer } from './http/server.ts';
 import { createTokenGate } from './http/token.ts';
 import { watchAddress } from './network/address-watcher.ts';
 import type { Probe } from './probes/probe.ts';
-import { startServiceBoard, type ServiceBoard } from './probes/service-board.ts';
+import { isUp, startServiceBoard, type ServiceBoard } from './probes/service-board.ts';
+import { describeError } from './log.ts';
 import type { GuestSystem } from './system/guest-system.ts';
-import { applyIdentity } from './system/identity.ts';
+import type { Freezer } from './system/freezer.ts';
+import { takeClock, takeIdentity } from './system/identity.ts';
+import { prepareSnapshot, WALLPAPER_UNIT } from './system/prepare-snapshot.ts';
 import { makeReport } from './system/report.ts';
 import { writeVncPassword } from './system/vnc-password.ts';
 
@@ -35,6 +38,7 @@ export interface AgentOptions {
   listen: { address: string; port: number };
   transport: ControlTransport;
   system: GuestSystem;
+  freezer: Freezer;
   users: LoginUsers;
   /** For things that last no longer than the agent. */
   runtimeDir: string;
@@ -45,6 +49,7 @@ export interface AgentOptions {
   vncPasswordFile: string;
   /** What a VM must prove beside the agent itself: its desktop where it has one. */
   probesFor: (display: GuestDisplay | null) => Probe[];
+  /** The kernel's: a generator in the agent's own memory would go on alike in all clones of a snapshot. */
   randomBytes: (size: number) => Uint8Array;
   log: Log;
 }
@@ -62,6 +67,7 @@ export async function startAgent({
   listen,
   transport,
   system,
+  freezer,
   users,
   runtimeDir,
   interfaceName,
@@ -77,6 +83,8 @@ export async function startAgent({
   let identity: GuestIdentity | undefined;
   let display: GuestDisplay | null | undefined;
   let board: ServiceBoard | undefined;
+  /** Set between `prepare-snapshot` and the next `configure`: the display that is painted in the snapshot. */
+  let prepared: { display: GuestDisplay | null } | undefined;
 
   const services = (): ServiceState[] =>
     board?.services() ?? [{ name: 'agent', state: 'running', detail: version }];
@@ -87,7 +95,7 @@ export async function startAgent({
       if (identity === undefined) throw new HearthError('agent_not_configured', 'the VM has no identity yet');
       const states = services();
       const body: AgentHealth = {
-        status: states.every(({ state }) => state === 'running') ? 'ok' : 'degraded',
+        status: states.every(isUp) ? 'ok' : 'degraded',
         version,
         uptimeSeconds: (performance.now() - startedMs) / 1000,
         vmId: identity.vmId,
@@ -106,7 +114,11 @@ export async function startAgent({
   const configure = async (message: Configure, receivedAtMs: number): Promise<undefined> => {
     if (message.identity.kind === 'browser' && message.display === null)
       throw new HearthError('bad_request', 'a browser VM needs a display');
-    await applyIdentity({ ...message, receivedAtMs, system, log });
+    const isNewCard = await takeIdentity({
+      ...{ identity: message.identity, seed: message.seed, isClone: prepared !== undefined },
+      ...{ interfaceName, readAddresses, system, log },
+    });
+    if (isNewCard) watcher.restart();
     gate.set(message.token);
     if (!isDeepStrictEqual(display, message.display)) {
       // The probes log in with the password: it is in force before they begin.
@@ -121,30 +133,73 @@ export async function startAgent({
         log,
       });
     }
+    // On a screen of another size the frozen browser would leave its old picture in a corner.
+    if (prepared !== undefined && !isDeepStrictEqual(prepared.display?.geometry, message.display?.geometry))
+      await thaw();
+    await takeClock({ ...message, receivedAtMs, system, log });
+    prepared = undefined;
     identity = message.identity;
     log('configured', { vmId: identity.vmId, kind: identity.kind });
   };
+  const prepare = async (): Promise<undefined> => {
+    prepared ??= { display: display ?? null };
+    identity = undefined;
+    display = undefined;
+    gate.forget();
+    board?.stop();
+    board = undefined;
+    const hasDesktop = prepared.display !== null;
+    await prepareSnapshot({ system, freezer, interfaceName, vncPasswordFile, hasDesktop });
+    log('prepared for a snapshot');
+    return undefined;
+  };
+  const thaw = async (): Promise<undefined> => {
+    if (!(await freezer.thaw())) return undefined;
+    log('thawed');
+    board?.look();
+    // It shows the golden's name until now; nobody waits for it.
+    system.restartUnit(WALLPAPER_UNIT).catch((error: unknown) => {
+      log('the wallpaper could not be drawn anew', { error: describeError(error) });
+    });
+    return undefined;
+  };
   // The host answers each hello, and hello is said until an answer came: on a slow machine several answers come at once.
-  let lastConfigured: Promise<unknown> = Promise.resolve();
-  const configureInTurn = (message: Configure): Promise<undefined> => {
-    const receivedAtMs = performance.now();
-    const begin = () => configure(message, receivedAtMs);
-    const turn = lastConfigured.then(begin, begin);
-    lastConfigured = turn;
+  let lastTurn: Promise<unknown> = Promise.resolve();
+  const inTurn = (begin: () => Promise<undefined>): Promise<undefined> => {
+    const turn = lastTurn.then(begin, begin);
+    lastTurn = turn;
     return turn;
+  };
+  const powerOff = async (): Promise<void> => {
+    // What is frozen would not hear that it shall end.
+    await freezer.thaw();
+    await system.powerOff();
   };
   const handle = async (message: HostMessage): Promise<unknown> => {
     switch (message.type) {
-      case 'configure':
-        return configureInTurn(message);
+      case 'configure': {
+        const receivedAtMs = performance.now();
+        return inTurn(() => configure(message, receivedAtMs));
+      }
+      case 'prepare-snapshot':
+        return inTurn(prepare);
+      case 'thaw':
+        return inTurn(async () => {
+          if (prepared !== undefined)
+            throw new HearthError(
+              'agent_not_configured',
+              'a prepared snapshot stays frozen until it is configured',
+            );
+          return thaw();
+        });
       case 'report':
         return makeReport(system, readAddresses, services());
       case 'shutdown':
         log('shutting down, as the host asked');
         // After the reply has left.
         setTimeout(() => {
-          system.powerOff().catch((error: unknown) => {
-            log('power off failed', { error: String(error) });
+          powerOff().catch((error: unknown) => {
+            log('power off failed', { error: describeError(error) });
           });
         }, 50);
         return undefined;

@@ -28,6 +28,12 @@ export interface ControlChannel {
   stop(): void;
 }
 
+/**
+ * What this connection has come to. `prepared`: the host is about to save the guest; a hello would make it configure anew, so
+ * it comes only for who asks for it, or connects.
+ */
+type Stage = 'new' | 'configured' | 'prepared';
+
 const HELLO_INTERVAL_MS = 1000;
 /** Least time between two hellos that garbage provokes. */
 const HELLO_QUIET_MS = 100;
@@ -47,7 +53,7 @@ export function startControlChannel({
   helloIntervalMs = HELLO_INTERVAL_MS,
 }: ControlChannelOptions): ControlChannel {
   const lines = createLineSplitter();
-  let configured = false;
+  let stage: Stage = 'new';
   let connection = 0;
   let pending = 0;
   let lastHelloMs = -Infinity;
@@ -60,6 +66,7 @@ export function startControlChannel({
     transport.send(Buffer.from(`\n${encodeLine(hello())}`));
   };
   const onGarbage = (): void => {
+    if (stage === 'prepared') stage = 'new';
     if (performance.now() - lastHelloMs >= HELLO_QUIET_MS) sayHello();
   };
 
@@ -77,8 +84,10 @@ export function startControlChannel({
       if (askedOn !== connection) return;
       write({ type: 'reply', id, ok: true, ...(data === undefined ? {} : { data }) });
       if (message.type === 'configure') {
-        configured = true;
+        stage = 'configured';
         stateMessages().forEach(write);
+      } else if (message.type === 'prepare-snapshot') {
+        stage = 'prepared';
       }
     } catch (error) {
       log('control channel: request failed', { type: message.type, error: describeError(error) });
@@ -107,18 +116,18 @@ export function startControlChannel({
   transport.start({
     onConnect: () => {
       connection++;
-      configured = false;
+      stage = 'new';
       lines.reset();
       sayHello();
       clearInterval(timer);
       timer = setInterval(() => {
-        if (!configured) sayHello();
+        if (stage === 'new') sayHello();
       }, helloIntervalMs);
     },
     onData: (chunk) => lines.push(chunk).forEach(onLine),
     onDisconnect: () => {
       connection++;
-      configured = false;
+      stage = 'new';
       lines.reset();
       clearInterval(timer);
     },
@@ -126,7 +135,7 @@ export function startControlChannel({
 
   return {
     send: (message) => {
-      if (configured) write(message);
+      if (stage === 'configured') write(message);
     },
     stop: () => {
       clearInterval(timer);

@@ -23,7 +23,7 @@ export interface VirtioPortOptions {
 }
 
 const REOPEN_MS = 100;
-/** After a connect or traffic the next message is probably near. */
+/** After a connect, a disconnect or traffic the next message is probably near; a clone goes on in the middle of it. */
 const BUSY_POLL_MS = 10;
 const BUSY_FOR_MS = 5000;
 const IDLE_POLL_MS = 100;
@@ -139,7 +139,7 @@ export function createVirtioPortTransport({
       drop(describeError(error));
     }
     if (device === undefined) schedule(REOPEN_MS);
-    else schedule(queue.length > 0 || (connected && now() < busyUntilMs) ? BUSY_POLL_MS : IDLE_POLL_MS);
+    else schedule(queue.length > 0 || now() < busyUntilMs ? BUSY_POLL_MS : IDLE_POLL_MS);
   };
 
   return {

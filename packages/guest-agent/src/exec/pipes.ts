@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { close, constants, open } from 'node:fs';
 import { chown, mkdir, mkdtemp, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,6 +31,8 @@ const LOW = 6;
 
 export function createPipeStore(parentFolder: string): PipeStore {
   let stock: string[] = [];
+  /** Names are unique in the folder, which is ours alone. */
+  let made = 0;
   let folder: Promise<string> | undefined;
   let filling: Promise<void> | undefined;
 
@@ -44,7 +45,7 @@ export function createPipeStore(parentFolder: string): PipeStore {
       try {
         folder ??= makeFolder();
         const into = await folder;
-        const names = Array.from({ length: BATCH }, () => join(into, randomUUID()));
+        const names = Array.from({ length: BATCH }, () => join(into, String(++made)));
         await runCommand('mkfifo', ['-m', '600', '--', ...names]);
         stock.push(...names);
       } catch (error) {

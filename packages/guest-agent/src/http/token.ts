@@ -5,6 +5,8 @@ import type { IncomingMessage } from 'node:http';
 /** The token of this boot; kept as a digest, in memory only. */
 export interface TokenGate {
   set(token: string): void;
+  /** Nobody is served until another one is set. */
+  forget(): void;
   /** Throws HearthError: agent_not_configured before a token was set, unauthenticated without it. */
   check(request: IncomingMessage): void;
 }
@@ -14,6 +16,9 @@ export function createTokenGate(): TokenGate {
   return {
     set: (token) => {
       expected = digest(token);
+    },
+    forget: () => {
+      expected = undefined;
     },
     check: ({ headers }) => {
       if (expected === undefined)

@@ -9,16 +9,22 @@ export interface AddressWatcherOptions {
   onChange: (address: GuestAddress) => void;
   log: Log;
   searchMs?: number;
+  hurryMs?: number;
   watchMs?: number;
 }
 
 export interface AddressWatcher {
   /** null until the interface has had an address. */
   current(): GuestAddress | null;
+  /** The card lost its address on purpose: forgets it, and looks often, because the next one is near. */
+  restart(): void;
   stop(): void;
 }
 
 const SEARCH_MS = 100;
+/** A card that comes up in a system that runs has its address within 100 ms. */
+const HURRY_MS = 20;
+const HURRY_FOR_MS = 3000;
 const WATCH_MS = 2000;
 /** A network without a gateway is possible: the search for one ends after so many looks. */
 const GATEWAY_LOOKS = 50;
@@ -33,6 +39,7 @@ export function watchAddress({
   onChange,
   log,
   searchMs = SEARCH_MS,
+  hurryMs = HURRY_MS,
   watchMs = WATCH_MS,
 }: AddressWatcherOptions): AddressWatcher {
   let current: GuestAddress | null = null;
@@ -41,11 +48,15 @@ export function watchAddress({
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   let lastError = '';
+  let hurryUntilMs = -Infinity;
+  /** Looks that began before a restart have nothing to tell. */
+  let round = 0;
 
   const look = async (): Promise<void> => {
+    const mine = round;
     try {
       const address = (await read()).find((one) => one.interface === interfaceName);
-      if (stopped) return;
+      if (stopped || mine !== round) return;
       const text = JSON.stringify(address);
       // Before the first address there is nothing to tell; the loss of one is a change.
       if (address !== undefined && text !== seen && (address.ip !== null || current !== null)) {
@@ -60,15 +71,26 @@ export function watchAddress({
       if (message !== lastError) log('addresses could not be read', { error: message });
       lastError = message;
     }
+    if (mine !== round) return;
     looks++;
     const complete =
       current !== null && current.ip !== null && (current.gateway !== null || looks > GATEWAY_LOOKS);
-    timer = setTimeout(() => void look(), complete ? watchMs : searchMs);
+    const soonMs = performance.now() < hurryUntilMs ? hurryMs : searchMs;
+    timer = setTimeout(() => void look(), complete ? watchMs : soonMs);
   };
   void look();
 
   return {
     current: () => current,
+    restart: () => {
+      round++;
+      current = null;
+      seen = '';
+      looks = 0;
+      hurryUntilMs = performance.now() + HURRY_FOR_MS;
+      clearTimeout(timer);
+      void look();
+    },
     stop: () => {
       stopped = true;
       clearTimeout(timer);

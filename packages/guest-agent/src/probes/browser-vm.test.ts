@@ -47,7 +47,8 @@ async function start(changes: Partial<Screen> = {}) {
   });
   const { port } = server.address() as AddressInfo;
   const reached = new Set<string>();
-  const probe = (): Probe[] => browserVmProbes({ vnc: port, devtools: 9 }, display, reached);
+  const probe = (): Probe[] =>
+    browserVmProbes({ vnc: port, devtools: 9 }, display, async () => false, reached);
   return { screen, probe, probes: probe() };
 }
 

@@ -24,6 +24,7 @@ export interface BrowserVmPorts {
 export function browserVmProbes(
   { vnc, devtools }: BrowserVmPorts,
   display: GuestDisplay,
+  isFrozen: () => Promise<boolean>,
   reached = new Set<string>(),
 ): Probe[] {
   const ask = <T>(question: (init: ServerInit) => RfbDialogue<T>, signal: AbortSignal): Promise<T> =>
@@ -41,7 +42,7 @@ export function browserVmProbes(
         return 'painted';
       },
     },
-    { name: 'browser', after: ['display'], check: (signal) => askBrowser(devtools, signal) },
+    { name: 'browser', after: ['display'], check: (signal) => askBrowser(devtools, signal), isFrozen },
   ];
 }
 

@@ -6,4 +6,6 @@ export interface Probe {
   /** Services without which it can't run: until they were seen running, it isn't looked for. */
   after?: readonly ServiceState['name'][];
   check(signal: AbortSignal): Promise<string>;
+  /** Whether it stands still by intent: then it is not asked. */
+  isFrozen?: () => Promise<boolean>;
 }

@@ -15,6 +15,8 @@ export interface ServiceBoardOptions {
 
 export interface ServiceBoard {
   services(): ServiceState[];
+  /** Probes all at once, as something changed. */
+  look(): void;
   stop(): void;
 }
 
@@ -53,19 +55,35 @@ export function startServiceBoard({
     onChange(services());
   };
   const runs = (name: ServiceState['name']): boolean =>
-    board.some((service) => service.name === name && service.state === 'running');
+    board.some((service) => service.name === name && isUp(service));
+  let asked = new AbortController();
+  /** Ends early when somebody asks to look. */
+  const rest = async (ms: number, round: AbortSignal): Promise<void> => {
+    await pause(ms, AbortSignal.any([stopped.signal, round])).catch((error: unknown) => {
+      if (isStopped()) throw error;
+    });
+  };
   const watch = async (probe: Probe, index: number): Promise<void> => {
     let everRan = false;
     while (!isStopped()) {
       let running = false;
+      // Taken before the look: who asks during it asks for another one.
+      const round = asked.signal;
       const missing = everRan ? undefined : probe.after?.find((name) => !runs(name));
       if (missing !== undefined) {
         set(index, { name: probe.name, state: 'starting', detail: `waits for ${missing}` });
-        await pause(searchMs, stopped.signal);
+        await rest(searchMs, round);
         continue;
       }
       const before = cpuUsage();
       try {
+        if ((await probe.isFrozen?.()) === true) {
+          // Until it answers after the thaw it is not failed, but on its way.
+          everRan = false;
+          set(index, { name: probe.name, state: 'frozen', detail: 'until somebody looks' });
+          await rest(watchMs, round);
+          continue;
+        }
         const detail = await probe.check(AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]));
         running = true;
         everRan = true;
@@ -81,7 +99,7 @@ export function startServiceBoard({
       // Where a check costs a slow guest much, looking must not be what keeps it busy. (Waiting for an answer costs nothing.)
       const { user, system } = cpuUsage(before);
       const restMs = ((user + system) / 1000) * REST_FACTOR;
-      await pause(Math.max(running ? watchMs : searchMs, restMs), stopped.signal);
+      await rest(Math.max(running ? watchMs : searchMs, restMs), round);
     }
   };
   probes.forEach((probe, index) => {
@@ -91,5 +109,18 @@ export function startServiceBoard({
     });
   });
 
-  return { services, stop: () => stopped.abort() };
+  return {
+    services,
+    look: () => {
+      const earlier = asked;
+      asked = new AbortController();
+      earlier.abort();
+    },
+    stop: () => stopped.abort(),
+  };
+}
+
+/** A frozen service ran, and does again as soon as somebody looks. */
+export function isUp({ state }: ServiceState): boolean {
+  return state === 'running' || state === 'frozen';
 }

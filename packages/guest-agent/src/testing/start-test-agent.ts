@@ -1,5 +1,4 @@
-import { encodeLine, guestMessageSchema, type GuestMessage, type ServiceState } from '@hearth/contract';
-import { randomBytes } from 'node:crypto';
+import { encodeLine, guestMessageSchema, type GuestMessage } from '@hearth/contract';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -8,6 +7,7 @@ import { startAgent, type AgentOptions } from '../agent.ts';
 import type { ControlTransport } from '../control/transport.ts';
 import type { LoginUser } from '../exec/login-user.ts';
 import type { Probe } from '../probes/probe.ts';
+import { createFakeGuest, type FakeGuest, type FakeMemory } from './fake-guest.ts';
 
 export const TOKEN = 'test-token-of-at-least-32-characters';
 export const MACHINE_ID = '0123456789abcdef0123456789abcdef';
@@ -16,7 +16,18 @@ export const IDENTITY = {
   kind: 'cli' as const,
   hostname: 'hearth-test',
   machineId: MACHINE_ID,
+  mac: '02:00:00:00:00:01',
 };
+/** A guest that was booted cold: it has another name than its host will give it. */
+const BEFORE: FakeMemory = {
+  mac: IDENTITY.mac,
+  machineId: MACHINE_ID,
+  hostname: 'before',
+  isUp: true,
+  frozen: false,
+  pool: 'booted',
+};
+export const SEED = Buffer.alloc(64, 1).toString('base64');
 
 /** A control channel over a socket, as a stand-in for the virtio port. */
 export function socketTransport(socket: Socket): ControlTransport {
@@ -110,6 +121,7 @@ function testHost(socket: Socket): TestHost {
         identity: IDENTITY,
         token: TOKEN,
         display: null,
+        seed: SEED,
         hostTimeMs: Date.now(),
       });
       return reply(id);
@@ -120,6 +132,8 @@ function testHost(socket: Socket): TestHost {
 export interface TestAgent {
   url: string;
   host: TestHost;
+  guest: FakeGuest;
+  /** What was changed in the guest. */
   calls: string[];
   /** A request with the token. */
   call(path: string, init?: RequestInit): Promise<Response>;
@@ -127,9 +141,10 @@ export interface TestAgent {
 }
 
 /** Runs an agent in this process: loopback, a random port, commands as the user who runs the tests. */
-export async function startTestAgent(
-  options: Partial<AgentOptions> & { probes?: Probe[]; services?: ServiceState[] } = {},
-): Promise<TestAgent> {
+export async function startTestAgent({
+  memory,
+  ...options
+}: Partial<AgentOptions> & { probes?: Probe[]; memory?: Partial<FakeMemory> } = {}): Promise<TestAgent> {
   const pair = await socketPair();
   const { uid, gid, homedir } = userInfo();
   const user = (name: LoginUser['name']): LoginUser => ({
@@ -140,38 +155,21 @@ export async function startTestAgent(
     shell: '/bin/sh',
     path: '/usr/local/bin:/usr/bin:/bin',
   });
-  const calls: string[] = [];
+  const guest = createFakeGuest({ ...BEFORE, ...memory });
   const host = testHost(pair.host);
   const agent = await startAgent({
     version: '0.1.0+test',
     listen: { address: '127.0.0.1', port: 0 },
     transport: socketTransport(pair.guest),
-    system: {
-      bootId: async () => 'boot',
-      uptimeSeconds: () => 1,
-      machineId: async () => MACHINE_ID,
-      hostname: () => 'before',
-      setHostname: async (name) => void calls.push(`hostname ${name}`),
-      setClock: async (ms) => void calls.push(`clock ${ms}`),
-      failedUnits: async () => ['broken.service'],
-      memAvailableMiB: async () => 512,
-      powerOff: async () => void calls.push('poweroff'),
-    },
+    system: guest.system,
+    freezer: guest.freezer,
     runtimeDir: pair.folder,
     users: { hearth: user('hearth'), root: user('root') },
     interfaceName: 'eth0',
-    readAddresses: async () => [
-      {
-        interface: 'eth0',
-        mac: '02:00:00:00:00:01',
-        ip: '192.168.100.2',
-        prefixLength: 24,
-        gateway: '192.168.100.1',
-      },
-    ],
+    readAddresses: guest.readAddresses,
     vncPasswordFile: join(pair.folder, 'display', 'vnc.passwd'),
     probesFor: () => options.probes ?? [],
-    randomBytes,
+    randomBytes: guest.randomBytes,
     log: () => undefined,
     ...options,
   });
@@ -179,7 +177,8 @@ export async function startTestAgent(
   return {
     url,
     host,
-    calls,
+    guest,
+    calls: guest.calls,
     call: (path, init = {}) =>
       fetch(url + path, {
         ...init,
