@@ -2,6 +2,7 @@ import { asHearthError, vmSchema, type HearthError, type Vm, type VmKind } from 
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef } from 'react';
 import { useNavigate } from 'react-router';
+import { newIdempotencyKey } from '../api/idempotency-key.ts';
 import { call } from '../api/request.ts';
 import { emptyVmList, withVm, type VmList } from './vm-list.ts';
 
@@ -11,12 +12,6 @@ export interface CreatingVm {
   busyWith: VmKind | null;
   error: HearthError | null;
 }
-
-/** A key for one wish. (`randomUUID` is only there in secure contexts.) */
-const newKey = (): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
-    '',
-  );
 
 /**
  * Creates VMs; where an answer got lost, the same wish asked again makes no second one. A browser VM's desktop is what is
@@ -28,7 +23,7 @@ export function useCreateVm(): CreatingVm {
   const wish = useRef<{ kind: VmKind; key: string } | null>(null);
   const creating = useMutation({
     mutationFn: (kind: VmKind) => {
-      if (wish.current?.kind !== kind) wish.current = { kind, key: newKey() };
+      if (wish.current?.kind !== kind) wish.current = { kind, key: newIdempotencyKey() };
       return call('POST', vmSchema, '/api/vms', {
         body: { kind },
         headers: { 'idempotency-key': wish.current.key },
