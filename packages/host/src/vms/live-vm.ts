@@ -322,6 +322,8 @@ export class LiveVm {
     this.#change({
       ...{ state: 'booting', origin: way.origin, memory: memoryOf(way, this.#record) },
       snapshotId: way.origin === 'snapshot' ? way.golden.manifest.id : null,
+      // A boot makes the disk newer than the saved memory, which must never be used again then.
+      ...(way.origin === 'image' ? { saved: null } : {}),
     });
     try {
       this.#running = await startVmm({
@@ -339,13 +341,17 @@ export class LiveVm {
       return;
     }
     this.#mark('vmm');
-    if (way.origin === 'image') return;
+    if (way.origin !== 'image') await this.#runOn(way.origin, progress);
+    if (this.#record.keepsDisk) await rm(this.#paths.savedState, { force: true });
+  }
+
+  /** Sets a VM from saved memory running. */
+  async #runOn(origin: 'snapshot' | 'hibernation', progress: Progress): Promise<void> {
     this.#mark('load');
-    // Once it has run on, its disk is newer than the saved memory: that must never be used again.
-    if (way.origin === 'hibernation') this.#change({ saved: null });
-    await this.#running.resume(progress);
+    // The same holds once it has run on.
+    if (origin === 'hibernation') this.#change({ saved: null });
+    await this.#running?.resume(progress);
     this.#mark('resume');
-    if (way.origin === 'hibernation') await rm(this.#paths.savedState, { force: true });
   }
 
   /** Runs a start; what goes wrong becomes the VM's failure, an end from outside does not. */
