@@ -12,13 +12,19 @@ import { pingDatabase, type Database } from './store/database.ts';
 import { createUserStore } from './store/users.ts';
 import { createVmStore } from './store/vms.ts';
 import { createAccessService, type AccessService } from './users/access-service.ts';
+import { createActivity } from './vms/activity.ts';
+import { createCreation } from './vms/creation.ts';
 import { createHandOver, shuttingDown } from './vms/hand-over.ts';
+import { createHibernation } from './vms/hibernation.ts';
+import { createHostView } from './vms/host-view.ts';
 import { createVmBook } from './vms/vm-book.ts';
 import { createVmChanges, type VmChanges } from './vms/vm-changes.ts';
 import { createVmService, type VmService } from './vms/vm-service.ts';
 import { createExpire, type Expire } from './workers/expire.ts';
 import { followHost } from './workers/follow-host.ts';
+import { createHibernateWorker, type HibernateWorker } from './workers/hibernate.ts';
 import { createReconcile, type Reconcile } from './workers/reconcile.ts';
+import { createWarmPool, type WarmPool } from './workers/warm-pool.ts';
 import type { WebApp } from './web-app.ts';
 
 export interface ControllerDeps {
@@ -40,6 +46,8 @@ export interface Controller {
   desktops: Desktops;
   reconcile: Reconcile;
   expire: Expire;
+  hibernate: HibernateWorker;
+  pool: WarmPool;
   /** Starts to follow the host and to work; after listening, so that a second controller does nothing. */
   startWorkers(): void;
   /** Ends streams and work, answers what is under way, closes the database. */
@@ -59,20 +67,37 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const users = createUserStore(db);
   const changes = createVmChanges();
   const book = createVmBook(vmStore, changes);
-  const handOver = createHandOver({ book, host, world, log, signal });
-  const vms = createVmService({ book, users, host, handOver, config, world });
+  const policy = config.vms.hibernate;
+  const view = createHostView({ book, world, deleteAfterDays: policy.deleteAfterDays });
+  const handOver = createHandOver({ book, view, host, world, log, signal });
+  const activity = createActivity({ book, world, log });
+  const pool = createWarmPool({ book, handOver, host, config, world, log, signal });
+  const creation = createCreation({ book, users, host, handOver, pool, config, world });
+  const hibernation = createHibernation({ book, handOver, pool });
+  const vms = createVmService({ book, handOver, creation, hibernation, world });
   const access = createAccessService(users, world);
   const tickets = createTickets(createTicketMemory(), world);
-  const desktops = createDesktops({ vms, changes, host, tickets, config, world, log, signal });
+  const desktops = createDesktops({ vms, activity, changes, host, tickets, config, world, log, signal });
   const screenshots = createScreenshots({ host, log, signal });
   const health = createHealth({ pingDatabase: () => pingDatabase(db), host, world, version, signal });
-  const reconcile = createReconcile({ book, host, handOver, world, log, signal });
+  const reconcile = createReconcile({ book, view, host, handOver, world, log, signal });
   const { retentionDays } = config.controller;
   const expire = createExpire({ vms: vmStore, users, retentionDays, world, log, signal });
-  const { app, drain } = await buildApp(
-    { config, version, vms, access, host, desktops, screenshots, web, health, world, stopping: signal },
-    logger,
-  );
+  const hibernate = createHibernateWorker({ book, handOver, activity, policy, world, log, signal });
+  const services = {
+    config,
+    version,
+    vms,
+    activity,
+    access,
+    host,
+    desktops,
+    screenshots,
+    web,
+    health,
+    world,
+  };
+  const { app, drain } = await buildApp({ ...services, stopping: signal }, logger);
   let following: Promise<void> = Promise.resolve();
 
   return {
@@ -83,10 +108,15 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     desktops,
     reconcile,
     expire,
+    hibernate,
+    pool,
     startWorkers: () => {
-      following = followHost({ host, reconcile, log, signal });
+      const onFollowing = (): void => void pool.run();
+      following = followHost({ host, view, reconcile, onFollowing, log, signal });
       reconcile.start();
       expire.start();
+      hibernate.start();
+      pool.start();
     },
     close: async () => {
       if (signal.aborted) return;
@@ -95,7 +125,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
       await app.close();
       await following;
       await handOver.settled();
-      await reconcile.settled();
+      await Promise.all([reconcile, hibernate, pool, activity].map((work) => work.settled()));
       await host.close();
       await db.destroy();
     },

@@ -25,7 +25,7 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-/** A controller of its own on a free port with an empty database: for tests of this package. */
+/** A controller of its own on a free port with an empty database, and no warm VMs unless told: for tests of this package. */
 export async function startTestController(
   socketPath: string,
   config: ConfigInput = {},
@@ -36,7 +36,7 @@ export async function startTestController(
   const db = await openDatabase(':memory:');
   const host = connectHost(socketPath);
   const controller = await buildController({
-    config: parseConfig(config, {}),
+    config: parseConfig({ ...config, vms: { warm: { cli: 0, browser: 0 }, ...config.vms } }, {}),
     version: '0.0.0',
     db,
     host,

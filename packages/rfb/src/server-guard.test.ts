@@ -23,14 +23,19 @@ const END = u8(99);
 
 function start(format: PixelFormat = RGBX, size = screen) {
   const geometries: string[] = [];
+  let pictures = 0;
   const guard = createServerGuard({
     ...size,
     pixelFormat: () => format,
     clipboardLimitBytes: CLIPBOARD_BYTES,
     onGeometry: (width, height) => geometries.push(`${width}x${height}`),
+    onPixels: () => {
+      pictures += 1;
+    },
   });
   return {
     geometries,
+    pictures: () => pictures,
     push: (...parts: Uint8Array[]) => {
       for (const part of parts) guard.push(part);
     },
@@ -53,6 +58,15 @@ describe('server guard', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it('tells pixels from what an update says besides', () => {
+    const guard = start();
+    // A cursor of nothing.
+    guard.push(update(rectangle([0, 0, 0, 0], -239)));
+    expect(guard.pictures()).toBe(0);
+    guard.push(update(bigRaw));
+    expect(guard.pictures()).toBe(1);
   });
 
   it('sees the same however the stream is cut', () => {

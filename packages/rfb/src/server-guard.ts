@@ -21,6 +21,8 @@ export interface ServerGuardOptions {
   clipboardLimitBytes: number;
   /** The screen has another size now. */
   onGeometry: (width: number, height: number) => void;
+  /** A rectangle of pixels begins, as opposed to what an update says besides. */
+  onPixels: () => void;
 }
 
 /**
@@ -76,6 +78,7 @@ export function createServerGuard({
   pixelFormat,
   clipboardLimitBytes,
   onGeometry,
+  onPixels,
 }: ServerGuardOptions): ServerGuard {
   let screenWidth = firstWidth;
   let screenHeight = firstHeight;
@@ -143,7 +146,7 @@ export function createServerGuard({
     const encoding = u32(bytes, at + 8) | 0;
     switch (encoding) {
       case encodings.raw:
-        checkInside(x, y);
+        beginPixels(x, y);
         endRectangle(width * height * pixelBytes());
         return;
       case encodings.copyRect:
@@ -152,11 +155,11 @@ export function createServerGuard({
         return;
       case encodings.zlib:
       case encodings.zrle:
-        checkInside(x, y);
+        beginPixels(x, y);
         expect(COMPRESSED_LENGTH);
         return;
       case encodings.tight:
-        checkInside(x, y);
+        beginPixels(x, y);
         expect(TIGHT_CONTROL);
         return;
       default:
@@ -168,6 +171,10 @@ export function createServerGuard({
       throw new RfbError(
         `a rectangle of ${width}x${height} at ${x},${y} reaches beyond the screen of ${screenWidth}x${screenHeight}`,
       );
+  };
+  const beginPixels = (x: number, y: number): void => {
+    checkInside(x, y);
+    onPixels();
   };
   const pseudoRectangle = (encoding: number, x: number, y: number): void => {
     switch (encoding) {

@@ -31,6 +31,8 @@ export interface BridgeOptions {
   /** Something that the viewer sent was not passed on; the connection goes on. */
   onNotice: (code: ErrorCode) => void;
   onGeometry: (geometry: Geometry) => void;
+  /** The first framebuffer update is on its way to the viewer. */
+  onFirstFrame: () => void;
   /** Its HearthError reason closes both sides. */
   signal: AbortSignal;
 }
@@ -71,6 +73,7 @@ export function bridgeViewer(options: BridgeOptions): Bridge {
   let slow: NodeJS.Timeout | undefined;
   let silentPings = 0;
   let viewer: ViewerFilter | null = null;
+  let framed = false;
 
   const end = (error: HearthError | null): void => {
     if (over) return;
@@ -150,6 +153,10 @@ export function bridgeViewer(options: BridgeOptions): Bridge {
       pixelFormat: () => filter.pixelFormat(),
       clipboardLimitBytes: limits.clipboardBytes,
       onGeometry: (width, height) => options.onGeometry({ width, height }),
+      onPixels: () => {
+        if (!framed) options.onFirstFrame();
+        framed = true;
+      },
     });
     viewer = filter;
     const pass = passToViewer(guard);

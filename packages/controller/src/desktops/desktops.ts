@@ -22,6 +22,7 @@ import type { Identity } from '../domain/users/identity.ts';
 import { goneForGood, requireDesktop, requireReach } from '../domain/vms/reach.ts';
 import type { VmRecord } from '../domain/vms/vm-record.ts';
 import type { HostLink } from '../host-link/host-link.ts';
+import type { Activity } from '../vms/activity.ts';
 import type { VmChanges } from '../vms/vm-changes.ts';
 import type { VmService } from '../vms/vm-service.ts';
 import { bridgeViewer, type Bridge } from './bridge.ts';
@@ -37,6 +38,7 @@ const NORMAL_CLOSURE = 1000;
 
 export interface DesktopsDeps {
   vms: VmService;
+  activity: Activity;
   changes: VmChanges;
   host: HostLink;
   tickets: Tickets;
@@ -71,7 +73,7 @@ export interface Desktops {
 
 /** The desktops of all VMs: who may open them, who watches, who drives. */
 export function createDesktops(deps: DesktopsDeps): Desktops {
-  const { vms, changes, host, tickets, config, world, log, signal } = deps;
+  const { vms, activity, changes, host, tickets, config, world, log, signal } = deps;
   // A VM that ends while it is watched says why. One that still boots may have listeners already.
   const board = createDesktopBoard({
     now: world.now,
@@ -86,6 +88,14 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
   const chooseEncoding = createEncodingChooser(config.desktop.encoding);
 
   signal.addEventListener('abort', () => board.close(abortReason(signal)), { once: true });
+
+  const markFirstFrame = async (vmId: VmId): Promise<void> => {
+    try {
+      await vms.markFirstFrame(vmId);
+    } catch (error) {
+      log('the first frame could not be written down', { vmId, code: asHearthError(error).code });
+    }
+  };
 
   const serve = async (socket: WebSocket, caller: Caller, gone: AbortSignal): Promise<HearthError | null> => {
     const { vmId, requestId } = caller;
@@ -102,6 +112,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
       releaseInput: () => bridge?.releaseInput(),
     });
     const fields = { vmId, requestId, viewerId: grant.viewerId, userId: grant.identity.userId };
+    const endUse = activity.begin(vmId);
     let goodbye = false;
     socket.once('close', (code: number) => {
       goodbye = code === NORMAL_CLOSURE;
@@ -126,6 +137,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
         limits: desktopLimits,
         onNotice: place.notice,
         onGeometry: place.showGeometry,
+        onFirstFrame: () => void markFirstFrame(vmId),
         signal: ended.signal,
       });
       log('a viewer is connected to a desktop', { ...fields, mode: grant.mode, policy });
@@ -134,6 +146,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
       return error;
     } finally {
       place.leave(goodbye);
+      endUse();
     }
   };
 

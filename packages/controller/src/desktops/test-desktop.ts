@@ -37,6 +37,8 @@ export interface TestDesktop extends AsyncDisposable {
 export interface TestBridge extends Bridge {
   notices: ErrorCode[];
   geometries: Geometry[];
+  /** How often the first frame was told. */
+  frames: () => number;
   abort: (reason: HearthError) => void;
 }
 
@@ -73,6 +75,7 @@ export async function openTestDesktop(): Promise<TestDesktop> {
       const ended = new AbortController();
       const notices: ErrorCode[] = [];
       const geometries: Geometry[] = [];
+      let frames = 0;
       socket.resume();
       const bridge = bridgeViewer({
         socket,
@@ -82,9 +85,15 @@ export async function openTestDesktop(): Promise<TestDesktop> {
         limits: settings.limits,
         onNotice: (code) => notices.push(code),
         onGeometry: (geometry) => geometries.push(geometry),
+        onFirstFrame: () => {
+          frames += 1;
+        },
         signal: ended.signal,
       });
-      const whole = { ...bridge, notices, geometries, abort: (reason: HearthError) => ended.abort(reason) };
+      const whole = {
+        ...{ ...bridge, notices, geometries, frames: () => frames },
+        abort: (reason: HearthError) => ended.abort(reason),
+      };
       bridges.push(whole);
       newest.set(request.url ?? '', whole);
     })();

@@ -4,8 +4,12 @@ import type {
   HostCreateVm,
   HostEvent,
   HostHealth,
+  HostResumeVm,
   HostVm,
+  RemovedSnapshot,
   Secret,
+  SnapshotId,
+  SnapshotList,
   VmId,
 } from '@hearth/contract';
 import type { Readable } from 'node:stream';
@@ -52,6 +56,12 @@ export interface HostLink {
   /** null where the host has no such VM. */
   get(id: VmId, options: CallOptions): Promise<HostVm | null>;
   create(id: VmId, body: HostCreateVm, options: CallOptions): Promise<HostVm>;
+  /** Resolves once the VM is hibernated; where it throws what the host says, the VM goes on as before. */
+  hibernate(id: VmId, options: CallOptions): Promise<HostVm>;
+  /** Resolves once the host took it over; where it throws what the host says, the VM stays hibernated. */
+  resume(id: VmId, body: HostResumeVm, options: CallOptions): Promise<HostVm>;
+  snapshots(options: CallOptions): Promise<SnapshotList>;
+  removeSnapshot(id: SnapshotId, options: CallOptions): Promise<RemovedSnapshot>;
   /** Resolves once nothing of the VM is left. */
   remove(id: VmId, options: CallOptions): Promise<GoneVm>;
   /** Opens the stream of events; it ends by an error, or with the signal. */

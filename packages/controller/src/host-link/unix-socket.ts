@@ -11,6 +11,8 @@ import {
   parseWith,
   problemSchema,
   readEvents,
+  removedSnapshotSchema,
+  snapshotListSchema,
 } from '@hearth/contract';
 import type { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
@@ -98,6 +100,19 @@ export function connectHost(socketPath: string): HostLink {
         path: `/v1/vms/${id}`,
         body: JSON.stringify(body),
       }),
+    hibernate: (id, options) =>
+      sendJson(hostVmSchema, { ...options, method: 'POST', path: `/v1/vms/${id}/hibernate` }),
+    resume: (id, body, options) =>
+      sendJson(hostVmSchema, {
+        ...options,
+        method: 'POST',
+        path: `/v1/vms/${id}/resume`,
+        body: JSON.stringify(body),
+      }),
+    snapshots: (options) =>
+      sendJson(snapshotListSchema, { ...options, method: 'GET', path: '/v1/snapshots' }),
+    removeSnapshot: (id, options) =>
+      sendJson(removedSnapshotSchema, { ...options, method: 'DELETE', path: `/v1/snapshots/${id}` }),
     remove: (id, options) => sendJson(goneVmSchema, { ...options, method: 'DELETE', path: `/v1/vms/${id}` }),
     events: async (options) => {
       const answer = await send({

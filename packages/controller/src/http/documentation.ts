@@ -16,7 +16,10 @@ import {
   healthSchema,
   meSchema,
   problemSchema,
+  resumeVmSchema,
   signinLinkSchema,
+  snapshotListSchema,
+  snapshotSchema,
   ticketSchema,
   timelineSchema,
   tokenSchema,
@@ -40,6 +43,9 @@ registry
   .add(timelineSchema, { id: 'Timeline' })
   .add(failureSchema, { id: 'Failure' })
   .add(createVmSchema, { id: 'CreateVm' })
+  .add(resumeVmSchema, { id: 'ResumeVm' })
+  .add(snapshotSchema, { id: 'Snapshot' })
+  .add(snapshotListSchema, { id: 'SnapshotList' })
   .add(tokenSchema, { id: 'Token' })
   .add(createTokenSchema, { id: 'CreateToken' })
   .add(createdTokenSchema, { id: 'CreatedToken' })

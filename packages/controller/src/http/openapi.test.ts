@@ -90,10 +90,12 @@ describe('OpenAPI document', () => {
     expect(routes.map(([name]) => name).toSorted()).toMatchInlineSnapshot(`
       [
         "DELETE /api/session",
+        "DELETE /api/snapshots/{id}",
         "DELETE /api/tokens/{id}",
         "DELETE /api/vms/{id}",
         "GET /api/auth/session/{id}/novnc",
         "GET /api/me",
+        "GET /api/snapshots",
         "GET /api/tokens",
         "GET /api/vms",
         "GET /api/vms/events",
@@ -116,6 +118,9 @@ describe('OpenAPI document', () => {
         "POST /api/vms/{id}/desktop/ticket",
         "POST /api/vms/{id}/exec",
         "POST /api/vms/{id}/exec/{execId}/signal",
+        "POST /api/vms/{id}/fork",
+        "POST /api/vms/{id}/hibernate",
+        "POST /api/vms/{id}/resume",
         "PUT /api/vms/{id}/desktop/downloads/{name}",
         "PUT /api/vms/{id}/exec/{execId}/stdin",
         "PUT /api/vms/{id}/files",

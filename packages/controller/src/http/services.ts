@@ -4,6 +4,7 @@ import type { Desktops } from '../desktops/desktops.ts';
 import type { Screenshots } from '../desktops/screenshots.ts';
 import type { HostLink } from '../host-link/host-link.ts';
 import type { AccessService } from '../users/access-service.ts';
+import type { Activity } from '../vms/activity.ts';
 import type { VmService } from '../vms/vm-service.ts';
 import type { WebApp } from '../web-app.ts';
 
@@ -12,6 +13,7 @@ export interface Services {
   config: Config;
   version: string;
   vms: VmService;
+  activity: Activity;
   access: AccessService;
   host: HostLink;
   desktops: Desktops;

@@ -1,4 +1,4 @@
-import type { ImageId, Role, TokenId, UserId, VmId, VmKind, VmState } from '@hearth/contract';
+import type { ImageId, Role, TokenId, UserId, VmId, VmKind, VmOrigin, VmState } from '@hearth/contract';
 
 /**
  * The tables, in types that SQLite and PostgreSQL share: times are ISO 8601 texts in UTC (they sort as they are),
@@ -22,7 +22,8 @@ export interface Tables {
   sessions: { hash: string; user_id: UserId; created_at: string; expires_at: string };
   vms: {
     id: VmId;
-    user_id: UserId;
+    /** null: a warm VM that nobody has taken. */
+    user_id: UserId | null;
     kind: VmKind;
     state: VmState;
     version: number;
@@ -39,6 +40,15 @@ export interface Tables {
     timeline: string;
     failure: string | null;
     request_id: string;
+    origin: VmOrigin | null;
+    last_used_at: string | null;
+    hibernated_at: string | null;
+    deletes_at: string | null;
+    start: 'auto' | 'cold';
+    /** Not a reference: the source may be forgotten before its copy. */
+    fork_of: VmId | null;
+    /** The zero of the host's phases. */
+    asked_at: string;
   };
   idempotency_keys: {
     user_id: UserId;

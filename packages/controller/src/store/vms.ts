@@ -7,7 +7,7 @@ import {
   type VmId,
   type VmState,
 } from '@hearth/contract';
-import type { Selectable } from 'kysely';
+import type { Selectable, Transaction } from 'kysely';
 import type { VmRecord } from '../domain/vms/vm-record.ts';
 import type { Database } from './database.ts';
 import type { Tables } from './tables.ts';
@@ -25,18 +25,37 @@ export type Insertion =
   /** The key is taken: by this request where the hashes agree. */
   | { outcome: 'repeated'; vmId: VmId; requestHash: string };
 
+/** A VM that has an owner. */
+export type OwnedVm = VmRecord & { userId: UserId };
+
+/** What a user may have, and what makes a call the same as an earlier one. */
+export interface Admission {
+  /** VMs that the user may have. */
+  limit: number;
+  key: IdempotencyKey | null;
+  forgetKeysBefore: string;
+}
+
+export interface VmFilter {
+  userId?: UserId | null;
+  states?: readonly VmState[];
+  since?: string;
+}
+
 export interface VmStore {
-  /** Adds a VM if the quota allows and its key is new: one transaction, so that of two equal calls one wins. */
-  insert(
-    vm: VmRecord,
-    limit: number,
-    key: IdempotencyKey | null,
-    forgetKeysBefore: string,
-  ): Promise<Insertion>;
+  /** Adds a person's VM if the quota allows and its key is new: one transaction, so that of two equal calls one wins. */
+  insert(vm: OwnedVm, admission: Admission): Promise<Insertion>;
+  /**
+   * The same with a warm VM that is there already, `vm` being its next record: `gone` where another call took it before,
+   * or it moved on.
+   */
+  take(vm: OwnedVm, admission: Admission): Promise<Insertion | { outcome: 'gone' }>;
+  /** Adds a VM of nobody: no quota, no key. */
+  insertWarm(vm: VmRecord): Promise<void>;
   findKey(userId: UserId, key: string, since: string): Promise<{ vmId: VmId; requestHash: string } | null>;
   get(id: VmId): Promise<VmRecord | null>;
-  /** Newest first. */
-  list(filter: { userId?: UserId; states?: readonly VmState[] }): Promise<VmRecord[]>;
+  /** Newest first. `userId` null: those that nobody owns; `since`: made, or taken, then or later. */
+  list(filter: VmFilter): Promise<VmRecord[]>;
   /** Compare-and-set: false where the VM moved on since `expectedVersion`. */
   update(vm: VmRecord, expectedVersion: number): Promise<boolean>;
   /** Takes a VM back that never reached the host, its key with it; false where it moved on. */
@@ -50,50 +69,33 @@ type Row = Selectable<Tables['vms']>;
 
 export function createVmStore(db: Database): VmStore {
   return {
-    insert: (vm, limit, key, forgetKeysBefore) =>
+    insert: (vm, admission) =>
       db.transaction().execute(async (tx): Promise<Insertion> => {
-        // Touching the user's row makes creations of one user wait for each other in every dialect.
-        await tx
-          .updateTable('users')
-          .set((builder) => ({ name: builder.ref('name') }))
-          .where('id', '=', vm.userId)
-          .execute();
-        if (key !== null) {
-          await tx
-            .deleteFrom('idempotency_keys')
-            .where('user_id', '=', vm.userId)
-            .where('created_at', '<', forgetKeysBefore)
-            .execute();
-          const taken = await tx
-            .selectFrom('idempotency_keys')
-            .select(['vm_id', 'request_hash'])
-            .where('user_id', '=', vm.userId)
-            .where('key', '=', key.key)
-            .executeTakeFirst();
-          if (taken !== undefined)
-            return { outcome: 'repeated', vmId: taken.vm_id, requestHash: taken.request_hash };
-        }
-        const { count } = await tx
-          .selectFrom('vms')
-          .select((builder) => builder.fn.countAll().as('count'))
-          .where('user_id', '=', vm.userId)
-          .where('state', '!=', 'deleted')
-          .executeTakeFirstOrThrow();
-        if (Number(count) >= limit) return { outcome: 'quota' };
+        const refusal = await admit(tx, vm, admission);
+        if (refusal !== null) return refusal;
         await tx.insertInto('vms').values(toRow(vm)).execute();
-        if (key !== null)
-          await tx
-            .insertInto('idempotency_keys')
-            .values({
-              user_id: vm.userId,
-              key: key.key,
-              request_hash: key.requestHash,
-              vm_id: vm.id,
-              created_at: vm.createdAt,
-            })
-            .execute();
+        await keepKey(tx, vm, admission.key);
         return { outcome: 'inserted' };
       }),
+    take: (vm, admission) =>
+      db.transaction().execute(async (tx): Promise<Insertion | { outcome: 'gone' }> => {
+        const refusal = await admit(tx, vm, admission);
+        if (refusal !== null) return refusal;
+        const { numUpdatedRows } = await tx
+          .updateTable('vms')
+          .set(toRow(vm))
+          .where('id', '=', vm.id)
+          .where('version', '=', vm.version - 1)
+          .where('user_id', 'is', null)
+          .where('state', '=', 'ready')
+          .executeTakeFirst();
+        if (numUpdatedRows === 0n) return { outcome: 'gone' };
+        await keepKey(tx, vm, admission.key);
+        return { outcome: 'inserted' };
+      }),
+    insertWarm: async (vm) => {
+      await db.insertInto('vms').values(toRow(vm)).execute();
+    },
     findKey: async (userId, key, since) => {
       const row = await db
         .selectFrom('idempotency_keys')
@@ -108,9 +110,11 @@ export function createVmStore(db: Database): VmStore {
       const row = await db.selectFrom('vms').selectAll().where('id', '=', id).executeTakeFirst();
       return row === undefined ? null : toRecord(row);
     },
-    list: async ({ userId, states }) => {
+    list: async ({ userId, states, since }) => {
       let query = db.selectFrom('vms').selectAll().orderBy('created_at', 'desc').orderBy('id');
-      if (userId !== undefined) query = query.where('user_id', '=', userId);
+      if (userId === null) query = query.where('user_id', 'is', null);
+      else if (userId !== undefined) query = query.where('user_id', '=', userId);
+      if (since !== undefined) query = query.where('created_at', '>=', since);
       if (states !== undefined) query = query.where('state', 'in', states);
       return (await query.execute()).map(toRecord);
     },
@@ -148,6 +152,56 @@ export function createVmStore(db: Database): VmStore {
   };
 }
 
+/** Why a user may have no further VM by this call; null where they may. Holds until the transaction ends. */
+async function admit(
+  tx: Transaction<Tables>,
+  { userId }: OwnedVm,
+  { limit, key, forgetKeysBefore }: Admission,
+): Promise<Exclude<Insertion, { outcome: 'inserted' }> | null> {
+  // Touching the user's row makes creations of one user wait for each other in every dialect.
+  await tx
+    .updateTable('users')
+    .set((builder) => ({ name: builder.ref('name') }))
+    .where('id', '=', userId)
+    .execute();
+  if (key !== null) {
+    await tx
+      .deleteFrom('idempotency_keys')
+      .where('user_id', '=', userId)
+      .where('created_at', '<', forgetKeysBefore)
+      .execute();
+    const known = await tx
+      .selectFrom('idempotency_keys')
+      .select(['vm_id', 'request_hash'])
+      .where('user_id', '=', userId)
+      .where('key', '=', key.key)
+      .executeTakeFirst();
+    if (known !== undefined)
+      return { outcome: 'repeated', vmId: known.vm_id, requestHash: known.request_hash };
+  }
+  const { count } = await tx
+    .selectFrom('vms')
+    .select((builder) => builder.fn.countAll().as('count'))
+    .where('user_id', '=', userId)
+    .where('state', '!=', 'deleted')
+    .executeTakeFirstOrThrow();
+  return Number(count) >= limit ? { outcome: 'quota' } : null;
+}
+
+async function keepKey(tx: Transaction<Tables>, vm: OwnedVm, key: IdempotencyKey | null): Promise<void> {
+  if (key === null) return;
+  await tx
+    .insertInto('idempotency_keys')
+    .values({
+      user_id: vm.userId,
+      key: key.key,
+      request_hash: key.requestHash,
+      vm_id: vm.id,
+      created_at: vm.createdAt,
+    })
+    .execute();
+}
+
 function toRow(vm: VmRecord): Row {
   return {
     id: vm.id,
@@ -167,6 +221,13 @@ function toRow(vm: VmRecord): Row {
     timeline: JSON.stringify(vm.timeline),
     failure: vm.failure === null ? null : JSON.stringify(vm.failure),
     request_id: vm.requestId,
+    origin: vm.origin,
+    last_used_at: vm.lastUsedAt,
+    hibernated_at: vm.hibernatedAt,
+    deletes_at: vm.deletesAt,
+    start: vm.start,
+    fork_of: vm.forkOf,
+    asked_at: vm.askedAt,
   };
 }
 
@@ -186,8 +247,13 @@ function toRecord(row: Row): VmRecord {
     createdAt: row.created_at,
     readyAt: row.ready_at,
     deletedAt: row.deleted_at,
+    origin: row.origin,
+    lastUsedAt: row.last_used_at,
+    hibernatedAt: row.hibernated_at,
+    deletesAt: row.deletes_at,
     timeline: timelineSchema.parse(JSON.parse(row.timeline)),
     failure: row.failure === null ? null : failureSchema.parse(JSON.parse(row.failure)),
   });
-  return { ...vm, requestId: row.request_id };
+  const { request_id: requestId, start, fork_of: forkOf, asked_at: askedAt } = row;
+  return { ...vm, requestId, start, forkOf, askedAt };
 }

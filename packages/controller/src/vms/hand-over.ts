@@ -1,14 +1,34 @@
-import { asHearthError, HearthError, startProgress, toFailure, type Log, type VmId } from '@hearth/contract';
+import {
+  asHearthError,
+  HearthError,
+  startProgress,
+  toFailure,
+  type ErrorCode,
+  type Log,
+  type VmId,
+} from '@hearth/contract';
 import type { World } from '../clock.ts';
-import { advance, observe, type VmRecord } from '../domain/vms/vm-record.ts';
+import { advance, resumptionTakenBack, type VmRecord } from '../domain/vms/vm-record.ts';
 import type { HostLink } from '../host-link/host-link.ts';
+import type { HostView } from './host-view.ts';
 import type { VmBook } from './vm-book.ts';
 
 const CREATE_TIMEOUT_MS = 15_000;
+/** The memory and disk of the source are copied before the host answers. */
+const FORK_TIMEOUT_MS = 60_000;
+const HIBERNATE_TIMEOUT_MS = 60_000;
+/** The saved memory is checked before the host answers. */
+const RESUME_TIMEOUT_MS = 60_000;
 const REMOVE_TIMEOUT_MS = 120_000;
+
+/** After these one doesn't know what the host did: its events tell. */
+const unknownOutcomes: readonly ErrorCode[] = ['host_unreachable', 'deadline_exceeded', 'shutting_down'];
+
+type Call = 'give' | 'hibernate' | 'resume';
 
 export interface HandOverDeps {
   book: VmBook;
+  view: HostView;
   host: HostLink;
   world: World;
   log: Log;
@@ -16,72 +36,134 @@ export interface HandOverDeps {
   signal: AbortSignal;
 }
 
-/** Brings the host to do what the records say: one hand-over and one removal of a VM at a time. */
+/** How a resumption is asked for. */
+export interface Resumption {
+  /** Without the saved memory. */
+  cold: boolean;
+  requestId: string;
+}
+
+/** Brings the host to do what the records say: one call that starts or stops a VM, and one removal, at a time. */
 export interface HandOver {
   /** Gives a `requested` VM to the host. Throws what the host says; the record is the caller's then. */
   give(vm: VmRecord): Promise<void>;
   /** Like give, but a refusal fails the VM, and an absent host leaves it for the next try. */
   giveAgain(vm: VmRecord): Promise<void>;
+  /** Hibernates a `ready` VM. Throws what the host says; the VM is `ready` again then, if the host says so. */
+  hibernate(id: VmId, requestId: string): Promise<void>;
+  /** Has a `hibernated` VM resumed; resolves once the host took it over. Throws what the host says; it stays hibernated then. */
+  resume(id: VmId, resumption: Resumption): Promise<void>;
   /** Removes a `deleting` VM from the host and marks it deleted. Never throws: reconcile tries again. */
   remove(vm: Pick<VmRecord, 'id' | 'requestId'>): Promise<void>;
-  /** Is a hand-over of this VM under way? */
+  /** Is a call that starts or stops this VM under way? */
   busy(id: VmId): boolean;
   /** Resolves when nothing is under way. */
   settled(): Promise<void>;
 }
 
-export function createHandOver({ book, host, world, log, signal }: HandOverDeps): HandOver {
-  const giving = new Map<VmId, Promise<void>>();
+export function createHandOver({ book, view, host, world, log, signal }: HandOverDeps): HandOver {
+  const calling = new Map<VmId, { what: Call; outcome: Promise<void> }>();
   const removing = new Map<VmId, Promise<void>>();
+  const callOptions = (what: string, timeoutMs: number, requestId: string) => ({
+    signal: startProgress({ what, timeoutMs, signal }).signal,
+    requestId,
+  });
 
   const give = async (vm: VmRecord): Promise<void> => {
-    const progress = startProgress({ what: `hand-over of ${vm.id}`, timeoutMs: CREATE_TIMEOUT_MS, signal });
-    const { id, kind, cpus, memMiB, diskMiB, desktop, requestId } = vm;
+    const { id, kind, cpus, memMiB, diskMiB, desktop, requestId, start, forkOf } = vm;
+    const timeoutMs = forkOf === null ? CREATE_TIMEOUT_MS : FORK_TIMEOUT_MS;
+    view.forget(id);
     const seen = await host.create(
       id,
-      { kind, cpus, memMiB, diskMiB, desktop, requestId, requestedAtMs: Date.parse(vm.createdAt) },
-      { signal: progress.signal, requestId },
+      {
+        ...{ kind, cpus, memMiB, diskMiB, desktop, requestId, requestedAtMs: Date.parse(vm.askedAt) },
+        ...(start === 'auto' ? {} : { start }),
+        ...(forkOf === null ? {} : { forkOf }),
+      },
+      callOptions(`hand-over of ${id}`, timeoutMs, requestId),
     );
-    await book.change(id, (now) => observe(now, seen, world.now()));
+    await view.take(seen);
+  };
+  const hibernate = async (id: VmId, requestId: string): Promise<void> => {
+    const vm = await book.change(id, (now) => advance(now, 'hibernate_requested', world.now()));
+    if (vm?.state !== 'hibernating') return;
+    try {
+      await view.whileHibernating(id, async () => {
+        const options = callOptions(`hibernation of ${id}`, HIBERNATE_TIMEOUT_MS, requestId);
+        await view.takeAsked(await host.hibernate(id, options));
+      });
+    } catch (error) {
+      if (!unknownOutcomes.includes(asHearthError(error).code))
+        await book.change(id, (now) => advance(now, 'host_ready', world.now()));
+      throw error;
+    }
+  };
+  const resume = async (id: VmId, { cold, requestId }: Resumption): Promise<void> => {
+    const before = await book.store.get(id);
+    const vm = await book.change(id, (now) => advance(now, 'resume_requested', world.now()));
+    if (before?.state !== 'hibernated' || vm?.state !== 'starting') return;
+    try {
+      const options = callOptions(`resumption of ${id}`, RESUME_TIMEOUT_MS, requestId);
+      const body = { cold, requestedAtMs: Date.parse(vm.askedAt), requestId };
+      await view.take(await host.resume(id, body, options));
+    } catch (error) {
+      // Also where the outcome is unknown: the host's events put it right if it goes on with it.
+      await book.change(id, (now) =>
+        now.state === 'starting' ? resumptionTakenBack(now, before, world.now()) : null,
+      );
+      throw error;
+    }
   };
   const remove = async ({ id, requestId }: Pick<VmRecord, 'id' | 'requestId'>): Promise<void> => {
     // A PUT that is still on its way could arrive after the DELETE.
-    await giving.get(id)?.catch(() => undefined);
-    const progress = startProgress({ what: `removal of ${id}`, timeoutMs: REMOVE_TIMEOUT_MS, signal });
+    await calling.get(id)?.outcome.catch(() => undefined);
     try {
-      await host.remove(id, { signal: progress.signal, requestId });
+      await host.remove(id, callOptions(`removal of ${id}`, REMOVE_TIMEOUT_MS, requestId));
+      view.forget(id);
       await book.change(id, (vm) => advance(vm, 'host_gone', world.now()));
     } catch (error) {
       const { code, detail } = asHearthError(error);
       log('removing a VM from the host failed; it is tried again', { vmId: id, requestId, code, detail });
     }
   };
-  const once = (under: Map<VmId, Promise<void>>, id: VmId, start: () => Promise<void>): Promise<void> => {
-    const known = under.get(id);
-    if (known !== undefined) return known;
-    const promise = start().finally(() => under.delete(id));
-    under.set(id, promise);
-    return promise;
+  /** One call at a time for each VM: an equal one shares its outcome, another one waits for it. */
+  const alone = async (id: VmId, what: Call, start: () => Promise<void>): Promise<void> => {
+    for (let known = calling.get(id); known !== undefined; known = calling.get(id)) {
+      if (known.what === what) return known.outcome;
+      await known.outcome.catch(() => undefined);
+    }
+    const outcome = start().finally(() => calling.delete(id));
+    calling.set(id, { what, outcome });
+    return outcome;
   };
 
   return {
-    give: (vm) => once(giving, vm.id, () => give(vm)),
+    give: (vm) => alone(vm.id, 'give', () => give(vm)),
     giveAgain: async (vm) => {
       try {
-        await once(giving, vm.id, () => give(vm));
+        await alone(vm.id, 'give', () => give(vm));
       } catch (error) {
         const cause = asHearthError(error);
-        if (cause.code === 'host_unreachable' || cause.code === 'deadline_exceeded' || signal.aborted) return;
+        if (unknownOutcomes.includes(cause.code) || signal.aborted) return;
         log('the host refused a VM', { vmId: vm.id, requestId: vm.requestId, code: cause.code });
         await book.change(vm.id, (now) =>
           advance(now, 'host_failed', world.now(), toFailure(cause, world.now())),
         );
       }
     },
-    remove: (vm) => once(removing, vm.id, () => remove(vm)),
-    busy: (id) => giving.has(id),
+    hibernate: (id, requestId) => alone(id, 'hibernate', () => hibernate(id, requestId)),
+    resume: (id, resumption) => alone(id, 'resume', () => resume(id, resumption)),
+    remove: (vm) => {
+      const known = removing.get(vm.id);
+      if (known !== undefined) return known;
+      const promise = remove(vm).finally(() => removing.delete(vm.id));
+      removing.set(vm.id, promise);
+      return promise;
+    },
+    busy: (id) => calling.has(id),
     settled: async () => {
-      await Promise.allSettled([...giving.values(), ...removing.values()]);
+      const calls = [...calling.values()].map(({ outcome }) => outcome);
+      await Promise.allSettled([...calls, ...removing.values()]);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { asHearthError, pause, type Log } from '@hearth/contract';
 import type { HostLink } from '../host-link/host-link.ts';
+import type { HostView } from '../vms/host-view.ts';
 import type { Reconcile } from './reconcile.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -7,7 +8,10 @@ const LONGEST_PAUSE_MS = 5000;
 
 export interface FollowHostDeps {
   host: HostLink;
+  view: HostView;
   reconcile: Reconcile;
+  /** The host is there, maybe another one than before. */
+  onFollowing: () => void;
   log: Log;
   signal: AbortSignal;
 }
@@ -16,7 +20,8 @@ export interface FollowHostDeps {
  * Keeps a subscription to the host's events. After every (re)connect the whole is compared, so nothing that
  * happened while nobody listened is missed. Resolves when the signal comes.
  */
-export async function followHost({ host, reconcile, log, signal }: FollowHostDeps): Promise<void> {
+export async function followHost(deps: FollowHostDeps): Promise<void> {
+  const { host, view, reconcile, onFollowing, log, signal } = deps;
   let pauseMs = FIRST_PAUSE_MS;
   let outage = false;
   for (;;) {
@@ -25,6 +30,8 @@ export async function followHost({ host, reconcile, log, signal }: FollowHostDep
       pauseMs = FIRST_PAUSE_MS;
       outage = false;
       log('following the host daemon');
+      view.forget();
+      onFollowing();
       void reconcile.run();
       for await (const event of events) if (event.type === 'vm') await reconcile.observe(event.vm);
     } catch (error) {

@@ -6,7 +6,9 @@ import {
   execSignalSchema,
   HearthError,
   hostCreateVmSchema,
+  hostResumeVmSchema,
   parseWith,
+  snapshotIdSchema,
   toProblem,
   vmIdSchema,
   type HostCapacity,
@@ -22,6 +24,7 @@ import { rm } from 'node:fs/promises';
 import { createDisplays, defaultDisplayScript, type FakeDisplays } from './displays.ts';
 import { createExecutions, type Executions } from './executions.ts';
 import { createFiles, type Files } from './files.ts';
+import { createSnapshots, type Snapshots } from './snapshots.ts';
 import { createMachines, defaultScript, type FakeHostScript, type Machines } from './machines.ts';
 
 export interface FakeHost {
@@ -54,10 +57,12 @@ export async function startFakeHost(
 ): Promise<FakeHost> {
   const told: FakeHostScript = { ...defaultScript, ...script };
   const disks = createFiles();
+  const machines = createMachines(told);
   const state = {
     socketPath,
     script: told,
-    machines: createMachines(told),
+    machines,
+    snapshots: createSnapshots(told, machines),
     executions: createExecutions(),
     displays: createDisplays({ ...defaultDisplayScript }),
     calls: [] as FakeHost['calls'],
@@ -116,6 +121,7 @@ export async function startFakeHost(
 type State = Omit<FakeHost, 'eventStreams' | 'cutEvents' | 'stop' | 'restart' | 'close'> & {
   events: Set<ServerResponse>;
   disks: Files;
+  snapshots: Snapshots;
 };
 
 /** @param openDesktop where the caller asks for another protocol: makes the connection that of a display */
@@ -141,6 +147,16 @@ async function answer(
   }
   if (call === 'GET /v1/vms') {
     sendJson(response, 200, { vms: machines.list() });
+    return;
+  }
+  if (call === 'GET /v1/snapshots') {
+    sendJson(response, 200, state.snapshots.list());
+    return;
+  }
+  const snapshot = /^DELETE \/v1\/snapshots\/([^/]+)$/.exec(call);
+  if (snapshot !== null) {
+    const wanted = parseWith(snapshotIdSchema, snapshot[1], 'bad_request', 'snapshot id');
+    sendJson(response, 200, state.snapshots.remove(wanted));
     return;
   }
   if (call === 'GET /v1/events') {
@@ -209,6 +225,15 @@ async function answerInside(state: State, call: Inside): Promise<void> {
     streamConsole(state, call);
     return;
   }
+  if (rest === 'hibernate' && method === 'POST') {
+    sendJson(response, 200, await state.machines.hibernate(id));
+    return;
+  }
+  if (rest === 'resume' && method === 'POST') {
+    const body = parseWith(hostResumeVmSchema, await readJson(request), 'bad_request', 'body');
+    sendJson(response, 202, state.machines.resume(id, body));
+    return;
+  }
   const vm = find(state, id);
   if (rest === 'desktop' && method === 'GET') {
     if (call.openDesktop === undefined || request.headers.upgrade !== DESKTOP_PROTOCOL)
@@ -266,7 +291,7 @@ function find({ machines }: State, id: VmId): HostVm {
 }
 
 function health({ degraded }: FakeHostScript): HostHealth {
-  const names = ['bridge', 'dnsmasq', 'firewall', 'disk', 'image', 'vmm'];
+  const names = ['bridge', 'dnsmasq', 'firewall', 'disk', 'image', 'vmm', 'snapshots'];
   return {
     status: degraded === null ? 'ok' : 'degraded',
     version: '0.1.0',
@@ -280,13 +305,14 @@ function health({ degraded }: FakeHostScript): HostHealth {
 }
 
 function capacity({ machines, script }: State): HostCapacity {
-  const used = machines.list().reduce((sum, vm) => sum + vm.memMiB, 0);
+  const awake = machines.list().filter(({ state }) => state !== 'hibernated' && state !== 'failed');
+  const used = awake.reduce((sum, vm) => sum + vm.memMiB, 0);
   return {
     cpus: script.cpus,
     memMiB: script.memMiB,
     memFreeMiB: Math.max(0, script.memMiB - used),
     diskFreeMiB: 100_000,
-    addressesFree: 200,
+    addressesFree: script.addresses - awake.length,
     accelerator: 'unknown',
   };
 }

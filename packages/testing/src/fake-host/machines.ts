@@ -1,14 +1,17 @@
 import {
-  bootPhases,
   HearthError,
   toFailure,
   type Address,
+  type BootPhase,
   type HostCreateVm,
   type HostEvent,
+  type HostResumeVm,
   type GoneVm,
   type HostVm,
   type ImageId,
   type VmId,
+  type VmKind,
+  type VmOrigin,
 } from '@hearth/contract';
 
 /** What the fake is told to do; may be changed at any time, for what comes next. */
@@ -29,8 +32,22 @@ export interface FakeHostScript {
   refuseRemove: HearthError | null;
   /** Health says this; null: all is well. */
   degraded: string | null;
+  /** How long a hibernation takes. */
+  hibernateMs: number;
+  /** A hibernation fails with this, after `hibernateMs`; the VM goes on. */
+  failHibernate: HearthError | null;
+  /** A resumption fails with this, after `bootMs`; the VM is hibernated again. */
+  failResume: HearthError | null;
+  /** POST …/resume is refused with this. */
+  refuseResume: HearthError | null;
+  /** Kinds that have a golden snapshot: VMs of them come up from it. */
+  goldenKinds: VmKind[];
+  /** The image that VMs boot, and that golden snapshots are of. */
+  imageId: ImageId;
   memMiB: number;
   cpus: number;
+  /** What the address pool holds. */
+  addresses: number;
 }
 
 export const defaultScript: FakeHostScript = {
@@ -42,8 +59,15 @@ export const defaultScript: FakeHostScript = {
   removeDelayMs: 0,
   refuseRemove: null,
   degraded: null,
+  hibernateMs: 10,
+  failHibernate: null,
+  failResume: null,
+  refuseResume: null,
+  goldenKinds: [],
+  imageId: 'img-0123456789ab' as ImageId,
   memMiB: 65_536,
   cpus: 16,
+  addresses: 200,
 };
 
 /** VMs that are numbers and timers. */
@@ -52,6 +76,8 @@ export interface Machines {
   list(): HostVm[];
   create(id: VmId, body: HostCreateVm): HostVm;
   remove(id: VmId): Promise<GoneVm>;
+  hibernate(id: VmId): Promise<HostVm>;
+  resume(id: VmId, body: HostResumeVm): HostVm;
   /** The VMM dies. */
   crash(id: VmId, error: HearthError): void;
   /** The VM vanishes without a word, as after a crash of the machine. */
@@ -66,7 +92,14 @@ export interface Machines {
   stop(): void;
 }
 
-const FAKE_IMAGE = 'img-0123456789ab' as ImageId;
+/** What is passed on each way up. */
+const phasesOf: Readonly<Record<VmOrigin, readonly BootPhase[]>> = {
+  image: ['admitted', 'disk', 'tap', 'vmm', 'kernel', 'init', 'network', 'agent', 'identity', 'ready'],
+  snapshot: ['admitted', 'disk', 'tap', 'vmm', 'load', 'resume', 'agent', 'identity', 'network', 'ready'],
+  hibernation: ['admitted', 'disk', 'tap', 'vmm', 'load', 'resume', 'agent', 'identity', 'network', 'ready'],
+};
+const PHASES_AT_START = 1;
+const PHASES_AT_BOOT = 4;
 
 export function createMachines(script: FakeHostScript): Machines {
   const vms = new Map<VmId, HostVm>();
@@ -109,27 +142,64 @@ export function createMachines(script: FakeHostScript): Machines {
     consoles.set(id, (consoles.get(id) ?? '') + text);
     for (const listener of consoleListeners.get(id) ?? []) listener(text);
   };
-  const reach = (count: number): HostVm['phases'] =>
-    bootPhases.slice(0, count).map((phase, index) => ({ phase, atMs: index * 2 }));
+  const reach = (origin: VmOrigin, count?: number): HostVm['phases'] =>
+    phasesOf[origin].slice(0, count).map((phase, index) => ({ phase, atMs: index * 2 }));
 
-  const boot = (id: VmId): void => {
+  /** From `creating` on; `failed` is where a start that fails ends. */
+  const boot = (
+    id: VmId,
+    origin: VmOrigin,
+    failure: () => HearthError | null,
+    failed: HostVm['state'],
+  ): void => {
     after(script.bootMs / 2, () => {
       if (vms.get(id)?.state !== 'creating') return;
       writeConsole(id, 'hearth-phase: kernel\n');
-      change(id, { state: 'booting', phases: reach(4) });
+      change(id, { state: 'booting', phases: reach(origin, PHASES_AT_BOOT) });
       if (script.holdBoot) return;
       after(script.bootMs / 2, () => {
         if (vms.get(id)?.state !== 'booting') return;
-        const failure = script.failBoot;
-        if (failure !== null) change(id, { state: 'failed', failure: toFailure(failure, new Date()) });
-        else change(id, { state: 'ready', phases: reach(bootPhases.length) });
+        const error = failure();
+        if (error === null) {
+          change(id, { state: 'ready', phases: reach(origin) });
+          return;
+        }
+        const kept = failed === 'hibernated' ? { address: null, phases: [] } : {};
+        change(id, { state: failed, failure: toFailure(error, new Date()), ...kept });
       });
     });
   };
 
-  const create = (id: VmId, { kind, cpus, memMiB, diskMiB, desktop }: HostCreateVm): HostVm => {
+  /** Throws where the source of a fork is not one. */
+  const originOf = ({ kind, start, forkOf }: HostCreateVm): VmOrigin => {
+    if (forkOf === undefined)
+      return start !== 'cold' && script.goldenKinds.includes(kind) ? 'snapshot' : 'image';
+    const source = find(forkOf);
+    if (source.kind !== 'cli' || (source.state !== 'ready' && source.state !== 'hibernated'))
+      throw new HearthError('not_hibernatable', `${forkOf} is ${source.state}`, { vmId: forkOf });
+    return 'hibernation';
+  };
+  const find = (id: VmId): HostVm => {
+    const vm = vms.get(id);
+    if (vm === undefined)
+      throw new HearthError('not_found', `there is no VM ${id} on this host`, { vmId: id });
+    return vm;
+  };
+  const admit = (memMiB: number): void => {
+    const awake = [...vms.values()].filter(({ state }) => state !== 'hibernated' && state !== 'failed');
+    const used = awake.reduce((sum, vm) => sum + vm.memMiB, 0);
+    if (used + memMiB > script.memMiB)
+      throw new HearthError('capacity_exceeded', `${script.memMiB - used} MiB are free`);
+    if (awake.length >= script.addresses)
+      throw new HearthError('addresses_exhausted', `all ${script.addresses} are taken`);
+  };
+
+  const create = (id: VmId, body: HostCreateVm): HostVm => {
     const existing = vms.get(id);
     if (existing !== undefined) return existing;
+    const { kind, cpus, memMiB, diskMiB, desktop } = body;
+    const origin = originOf(body);
+    admit(memMiB);
     const vm: HostVm = {
       id,
       kind,
@@ -138,23 +208,59 @@ export function createMachines(script: FakeHostScript): Machines {
       memMiB,
       diskMiB,
       desktop,
-      imageId: FAKE_IMAGE,
+      imageId: script.imageId,
       address: nextAddress(),
-      phases: reach(1),
+      origin,
+      phases: reach(origin, PHASES_AT_START),
       failure: null,
       version: 0,
     };
     vms.set(id, vm);
     consoles.set(id, '');
     emit(vm);
-    boot(id);
+    boot(id, origin, () => script.failBoot, 'failed');
     return vm;
+  };
+
+  const hibernate = async (id: VmId): Promise<HostVm> => {
+    const vm = find(id);
+    if (vm.state === 'hibernated') return vm;
+    if (vm.kind !== 'cli')
+      throw new HearthError('not_hibernatable', `${id} is of kind ${vm.kind}`, { vmId: id });
+    if (vm.state !== 'ready') throw new HearthError('not_hibernatable', `${id} is ${vm.state}`, { vmId: id });
+    change(id, { state: 'hibernating' });
+    await new Promise<void>((resolve) => {
+      after(script.hibernateMs, resolve);
+    });
+    if (vms.get(id)?.state !== 'hibernating')
+      throw new HearthError('not_found', `${id} is gone`, { vmId: id });
+    if (script.failHibernate !== null) {
+      change(id, { state: 'ready' });
+      throw script.failHibernate;
+    }
+    return change(id, { state: 'hibernated', address: null, phases: [] }) ?? vm;
+  };
+  const resume = (id: VmId, { cold }: HostResumeVm): HostVm => {
+    const vm = find(id);
+    if (vm.state === 'creating' || vm.state === 'booting' || vm.state === 'ready') return vm;
+    if (vm.state !== 'hibernated')
+      throw new HearthError('not_hibernatable', `${id} is ${vm.state}`, { vmId: id });
+    if (script.refuseResume !== null && !cold) throw script.refuseResume;
+    admit(vm.memMiB);
+    const origin = cold ? 'image' : 'hibernation';
+    const phases = reach(origin, PHASES_AT_START);
+    const next =
+      change(id, { state: 'creating', address: nextAddress(), origin, phases, failure: null }) ?? vm;
+    boot(id, origin, () => script.failResume, 'hibernated');
+    return next;
   };
 
   return {
     get: (id) => vms.get(id),
     list: () => [...vms.values()],
     create,
+    hibernate,
+    resume,
     remove: async (id) => {
       if (script.refuseRemove !== null) throw script.refuseRemove;
       if (vms.has(id)) change(id, { state: 'deleting' });

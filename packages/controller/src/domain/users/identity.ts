@@ -12,5 +12,6 @@ export interface Identity {
 /** The name of the user that owns the machine's own command line. */
 export const ADMIN_NAME = 'admin';
 
-export const maySee = (identity: Identity, ownerId: UserId): boolean =>
+/** What has no owner yet (a warm VM) is seen by administrators only. */
+export const maySee = (identity: Identity, ownerId: UserId | null): boolean =>
   identity.role === 'admin' || identity.userId === ownerId;

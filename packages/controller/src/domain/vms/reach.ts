@@ -1,10 +1,20 @@
 import { HearthError } from '@hearth/contract';
-import type { VmRecord } from './vm-record.ts';
+import { isResuming, type VmRecord } from './vm-record.ts';
 
-/** Why one can't reach into a VM now: vm_deleted, or vm_not_ready with its failure where it has one; null where one can. */
+/**
+ * Why one can't reach into a VM now: vm_deleted, vm_hibernated, or vm_not_ready with its failure where it has one; null where
+ * one can. Nobody reaches into a VM that will be somebody's: a warm one.
+ */
 function outOfReach(vm: VmRecord): HearthError | null {
-  const { id, state, failure } = vm;
+  const { id, state, failure, userId } = vm;
+  if (userId === null && state !== 'deleted' && state !== 'deleting')
+    return new HearthError('vm_not_ready', `${id} waits in the warm pool`, {
+      vmId: id,
+      hint: 'Create a VM.',
+    });
   if (state === 'ready') return null;
+  if (state === 'hibernated' || state === 'hibernating')
+    return new HearthError('vm_hibernated', `${id} is ${state}`, { vmId: id });
   if (state === 'deleted' || state === 'deleting')
     return new HearthError('vm_deleted', `${id} is ${state}`, { vmId: id });
   if (failure !== null)
@@ -29,3 +39,27 @@ export function requireDesktop({ id, kind }: VmRecord): void {
 /** Why nobody will ever reach into a VM again, as above; null where one can, or may once it has booted. */
 export const goneForGood = (vm: VmRecord): HearthError | null =>
   vm.state === 'requested' || vm.state === 'starting' ? null : outOfReach(vm);
+
+/** Would a resumption bring one into a VM, or is one under way? */
+export const isAsleep = (vm: VmRecord): boolean =>
+  vm.state === 'hibernated' || vm.state === 'hibernating' || isResuming(vm);
+
+/** Why a resumption that was waited for did not lead into the VM. */
+export function notResumed(vm: VmRecord): HearthError | null {
+  const { id, state, failure } = vm;
+  if (state === 'ready') return null;
+  if (state === 'hibernated' && failure !== null)
+    return new HearthError(failure.code, `${id} was not resumed: ${failure.detail}`, {
+      vmId: id,
+      hint: failure.hint,
+    });
+  if (isResuming(vm))
+    return new HearthError('deadline_exceeded', `${id} is still being resumed`, { vmId: id });
+  return outOfReach(vm);
+}
+
+/** Throws not_hibernatable where a VM is not one that can be hibernated, in whatever state it is. */
+export function requireHibernatable({ id, kind, userId }: VmRecord): void {
+  const reason = kind !== 'cli' ? `it is of kind ${kind}` : userId === null ? 'it is a warm VM' : null;
+  if (reason !== null) throw new HearthError('not_hibernatable', `${id}: ${reason}`, { vmId: id });
+}

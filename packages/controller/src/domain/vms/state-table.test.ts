@@ -1,10 +1,21 @@
-import { bootPhases, hostVmStates, vmStates, type HostVm, type UserId, type VmId } from '@hearth/contract';
+import {
+  bootPhases,
+  HearthError,
+  hostVmStates,
+  toFailure,
+  vmStates,
+  type HostVm,
+  type UserId,
+  type VmId,
+} from '@hearth/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nextState, vmEvents, vmStateTable } from './state-table.ts';
-import { advance, newVm, observe, type VmRecord } from './vm-record.ts';
+import { advance, newVm, observe, resumptionTakenBack, taken, type VmRecord } from './vm-record.ts';
 
 const NOW = new Date('2026-01-01T00:00:00.000Z');
+const KEEP_DAYS = 14;
+const FAILURE = toFailure(new HearthError('snapshot_invalid', 'the memory was altered'), NOW);
 const fresh = (): VmRecord =>
   newVm({
     id: 'vm-000000000000' as VmId,
@@ -15,7 +26,7 @@ const fresh = (): VmRecord =>
     requestId: 'request-1',
     now: NOW,
   });
-const hostVm = (state: HostVm['state'], phases: number): HostVm => ({
+const hostVm = (state: HostVm['state'], phases: number, failure: HostVm['failure'] = null): HostVm => ({
   id: 'vm-000000000000' as VmId,
   kind: 'cli',
   state,
@@ -25,14 +36,19 @@ const hostVm = (state: HostVm['state'], phases: number): HostVm => ({
   desktop: null,
   imageId: null,
   address: null,
+  origin: null,
   phases: bootPhases.slice(0, phases).map((phase, index) => ({ phase, atMs: index })),
-  failure: null,
+  failure,
   version: 0,
 });
 
 const step = fc.oneof(
   fc.record({ event: fc.constantFrom(...vmEvents) }),
-  fc.record({ host: fc.constantFrom(...hostVmStates), phases: fc.nat(bootPhases.length) }),
+  fc.record({
+    host: fc.constantFrom(...hostVmStates),
+    phases: fc.nat(bootPhases.length),
+    failed: fc.boolean(),
+  }),
 );
 
 describe('VM state table', () => {
@@ -47,25 +63,44 @@ describe('VM state table', () => {
 
   it('F22: a terminal state never changes, a failure is never taken back, versions only grow', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         let vm = fresh();
-        for (const one of steps) {
+        for (const [second, one] of steps.entries()) {
+          const now = new Date(NOW.getTime() + second * 1000);
           const next =
-            'event' in one ? advance(vm, one.event, NOW) : observe(vm, hostVm(one.host, one.phases), NOW);
+            'event' in one
+              ? advance(vm, one.event, now)
+              : observe(vm, hostVm(one.host, one.phases, one.failed ? FAILURE : null), now, KEEP_DAYS);
           if (next === null) continue;
           expect(vm.state).not.toBe('deleted');
           expect(next.version).toBe(vm.version + 1);
-          if (vm.state === 'failed') expect(next.state).toBe('deleting');
+          if (vm.state === 'failed') {
+            expect(next.state).toBe('deleting');
+            expect(next.failure).toEqual(vm.failure);
+          }
           if (vm.state === 'deleting') expect(next.state).toBe('deleted');
-          if (vm.failure !== null) expect(next.failure).toEqual(vm.failure);
-          if (vm.readyAt !== null && vm.state !== 'starting') expect(next.readyAt).toBe(vm.readyAt);
-          expect(next.timeline.phases.length).toBeGreaterThanOrEqual(vm.timeline.phases.length);
+          const restarted = vm.state === 'hibernated' && ['starting', 'ready'].includes(next.state);
+          if (restarted) {
+            expect(next.failure).toBeNull();
+          } else {
+            if (vm.readyAt !== null) expect(next.readyAt).toBe(vm.readyAt);
+            expect(next.timeline.phases.length).toBeGreaterThanOrEqual(vm.timeline.phases.length);
+            expect(next.timeline.startedAt).toBe(vm.timeline.startedAt);
+          }
+          const marks = next.timeline.phases.map(({ atMs }) => atMs);
+          expect(marks).toEqual(marks.toSorted((x, y) => x - y));
+          if (next.state === 'ready') expect(next.readyAt).not.toBeNull();
           if (next.state === 'failed') expect(next.failure).not.toBeNull();
-          if (next.state === 'deleted' || next.state === 'failed') expect(next.ip, 'F24').toBeNull();
+          if (['requested', 'starting', 'ready', 'hibernating'].includes(next.state))
+            expect(next.failure).toBeNull();
+          if (['deleted', 'failed', 'hibernated'].includes(next.state)) expect(next.ip, 'F24').toBeNull();
           expect((next.deletedAt === null) === (next.state !== 'deleted')).toBe(true);
+          expect((next.hibernatedAt === null) === (next.state !== 'hibernated')).toBe(true);
+          if (next.state !== 'hibernated') expect(next.deletesAt).toBeNull();
           vm = next;
         }
       }),
+      { numRuns: 500 },
     );
   });
 
@@ -81,9 +116,66 @@ describe('VM state table', () => {
   });
 
   it('names the loss where the host has nothing of a VM any more', () => {
-    const ready = observe(fresh(), hostVm('ready', bootPhases.length), NOW);
-    expect(ready?.readyAt).toBe('2026-01-01T00:00:00.008Z');
+    const ready = observe(fresh(), hostVm('ready', bootPhases.length), NOW, KEEP_DAYS);
+    const readyMs = bootPhases.indexOf('ready');
+    expect(Date.parse(ready?.readyAt ?? '') - NOW.getTime()).toBe(readyMs);
     const lost = ready === null ? null : advance(ready, 'host_gone', NOW);
     expect(lost).toMatchObject({ state: 'failed', failure: { code: 'vm_lost', layer: 'host' } });
+  });
+
+  const at = (minutes: number): Date => new Date(NOW.getTime() + minutes * 60_000);
+  const hibernated = (): VmRecord => {
+    const ready = observe(fresh(), hostVm('ready', bootPhases.length), NOW, KEEP_DAYS) ?? fresh();
+    return observe(ready, hostVm('hibernated', 0), at(1), KEEP_DAYS) ?? ready;
+  };
+
+  it('a hibernated VM says since when, and when it will be deleted', () => {
+    const vm = hibernated();
+    expect(vm).toMatchObject({ state: 'hibernated', ip: null, hibernatedAt: at(1).toISOString() });
+    expect(vm.deletesAt).toBe(at(1 + KEEP_DAYS * 24 * 60).toISOString());
+    expect(observe(fresh(), hostVm('hibernated', 0), NOW, 0)?.deletesAt ?? null).toBeNull();
+  });
+
+  it('a resumption counts its phases from when it was asked for', () => {
+    const vm = hibernated();
+    const starting = advance(vm, 'resume_requested', at(5)) ?? vm;
+    const timeline = { startedAt: at(5).toISOString(), phases: [] };
+    expect(starting).toMatchObject({ state: 'starting', readyAt: null, hibernatedAt: null, timeline });
+    const ready = observe(
+      starting,
+      { ...hostVm('ready', 0), phases: [{ phase: 'ready', atMs: 70 }] },
+      at(6),
+      14,
+    );
+    expect(ready?.readyAt).toBe(new Date(at(5).getTime() + 70).toISOString());
+  });
+
+  it('a resumption that failed leaves the cause, one that was refused leaves nothing', () => {
+    const vm = hibernated();
+    const starting = advance(vm, 'resume_requested', at(5)) ?? vm;
+    const failed = observe(starting, hostVm('hibernated', 0, FAILURE), at(6), KEEP_DAYS);
+    expect(failed).toMatchObject({ state: 'hibernated', failure: FAILURE, ip: null });
+    const back = resumptionTakenBack(starting, vm, at(6));
+    expect(back).toEqual({ ...vm, version: starting.version + 1, askedAt: starting.askedAt });
+  });
+
+  it('a warm VM that is taken begins then, whatever the host says of its boot', () => {
+    const warm = { ...fresh(), userId: null };
+    const ready = observe(warm, hostVm('ready', bootPhases.length), NOW, KEEP_DAYS) ?? warm;
+    const userId = 'usr-000000000001' as UserId;
+    const now = new Date(at(10).getTime() + 4);
+    const vm = taken(ready, { userId, requestId: 'request-2', calledAt: at(10), now });
+    const phases = [
+      { phase: 'taken', atMs: 4 },
+      { phase: 'ready', atMs: 4 },
+    ];
+    expect(vm).toMatchObject({ userId, createdAt: at(10).toISOString(), timeline: { phases } });
+    expect(observe(vm, hostVm('ready', bootPhases.length), now, KEEP_DAYS)).toBeNull();
+    // Thawed ten minutes and a second after the host was asked for it: a second after it was taken.
+    const thawed = { ...hostVm('ready', 0), phases: [{ phase: 'thaw' as const, atMs: 601_000 }] };
+    expect(observe(vm, thawed, now, KEEP_DAYS)?.timeline.phases.at(-1)).toEqual({
+      phase: 'thaw',
+      atMs: 1000,
+    });
   });
 });

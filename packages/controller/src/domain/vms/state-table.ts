@@ -2,14 +2,20 @@ import type { HostVmState, VmState } from '@hearth/contract';
 
 /**
  * What can happen to a VM.
- * accepted_by_host: the host makes it; host_ready: proven to answer; host_failed: with its cause;
- * host_gone: nothing of it is left on the host; delete_requested: by its owner or an administrator.
+ * accepted_by_host: the host makes it, or resumes it; host_ready: proven to answer; host_failed: with its cause;
+ * host_hibernating: its memory is being saved; host_hibernated: it is saved, or a resumption failed;
+ * host_gone: nothing of it is left on the host; hibernate_requested, resume_requested: by its owner, an administrator or
+ * a policy; delete_requested: likewise.
  */
 export const vmEvents = [
   'accepted_by_host',
   'host_ready',
+  'host_hibernating',
+  'host_hibernated',
   'host_failed',
   'host_gone',
+  'hibernate_requested',
+  'resume_requested',
   'delete_requested',
 ] as const;
 export type VmEvent = (typeof vmEvents)[number];
@@ -17,6 +23,8 @@ export type VmEvent = (typeof vmEvents)[number];
 /**
  * state × event → state; an event that isn't listed changes nothing.
  * `requested` + host_gone is silence on purpose: the host was not told of it yet.
+ * `hibernating` + host_ready: it didn't work out, and the VM goes on. `hibernated` + accepted_by_host or host_ready: the host
+ * resumes it although the call that asked for it broke.
  * `failed` keeps its outcome (F22): only deletion leads on. `deleted` is terminal.
  */
 export const vmStateTable: Readonly<Record<VmState, Readonly<Partial<Record<VmEvent, VmState>>>>> = {
@@ -28,11 +36,34 @@ export const vmStateTable: Readonly<Record<VmState, Readonly<Partial<Record<VmEv
   },
   starting: {
     host_ready: 'ready',
+    host_hibernated: 'hibernated',
     host_failed: 'failed',
     host_gone: 'failed',
     delete_requested: 'deleting',
   },
-  ready: { host_failed: 'failed', host_gone: 'failed', delete_requested: 'deleting' },
+  ready: {
+    hibernate_requested: 'hibernating',
+    host_hibernating: 'hibernating',
+    host_hibernated: 'hibernated',
+    host_failed: 'failed',
+    host_gone: 'failed',
+    delete_requested: 'deleting',
+  },
+  hibernating: {
+    host_ready: 'ready',
+    host_hibernated: 'hibernated',
+    host_failed: 'failed',
+    host_gone: 'failed',
+    delete_requested: 'deleting',
+  },
+  hibernated: {
+    resume_requested: 'starting',
+    accepted_by_host: 'starting',
+    host_ready: 'ready',
+    host_failed: 'failed',
+    host_gone: 'failed',
+    delete_requested: 'deleting',
+  },
   failed: { delete_requested: 'deleting' },
   deleting: { host_gone: 'deleted' },
   deleted: {},
@@ -44,6 +75,8 @@ const hostEvents: Readonly<Record<HostVmState, VmEvent | null>> = {
   creating: 'accepted_by_host',
   booting: 'accepted_by_host',
   ready: 'host_ready',
+  hibernating: 'host_hibernating',
+  hibernated: 'host_hibernated',
   failed: 'host_failed',
   deleting: null,
   gone: 'host_gone',

@@ -7,12 +7,11 @@ import {
 } from '@hearth/contract';
 import { Readable } from 'node:stream';
 import type { Services } from '../services.ts';
-import { caller, clientSignal } from '../access.ts';
 import { passLines } from '../byte-stream.ts';
 import { answer, bytesSchema, errors, noBody } from '../documentation.ts';
 import type { App } from '../fastify.ts';
 import { acceptBytes } from '../raw-body.ts';
-import { readyVm } from '../ready-vm.ts';
+import { useVm } from '../ready-vm.ts';
 import { vmParamsSchema } from './vms.ts';
 
 const execParamsSchema = vmParamsSchema.extend({ execId: execIdSchema });
@@ -28,8 +27,17 @@ export const insideErrors: readonly ErrorCode[] = [
   'body_too_large',
   'unsupported_media_type',
 ];
+/** And what it may where a hibernated VM is resumed first. */
+export const wakingErrors: readonly ErrorCode[] = [
+  ...insideErrors,
+  'vm_hibernated',
+  'capacity_exceeded',
+  'addresses_exhausted',
+  'snapshot_invalid',
+];
 
-export function commandRoutes(app: App, { vms, host, stopping }: Services): void {
+export function commandRoutes(app: App, services: Services): void {
+  const { host } = services;
   app.post(
     '/api/vms/:id/exec',
     {
@@ -38,19 +46,19 @@ export function commandRoutes(app: App, { vms, host, stopping }: Services): void
         summary: 'Run a command in a VM',
         description:
           'The answer streams: one JSON value a line, `started` first, `exit` or `error` last. ' +
-          'When the client goes away, the command’s whole process group ends. The environment is never logged.',
+          'When the client goes away, the command’s whole process group ends. The environment is never logged. ' +
+          'A hibernated VM is resumed first, as it is by every call for its commands and files.',
         tags: ['commands'],
         params: vmParamsSchema,
         body: execRequestSchema,
         response: {
-          ...errors(...insideErrors, 'exec_failed'),
+          ...errors(...wakingErrors, 'exec_failed'),
           200: answer('Events of the command', execEventSchema, 'application/x-ndjson'),
         },
       },
     },
     async (request, reply) => {
-      const vm = await readyVm(vms, caller(request), request.params.id);
-      const signal = clientSignal(reply, stopping);
+      const { vm, signal } = await useVm(services, request, reply, request.params.id);
       const { body } = await host.pass(
         { method: 'POST', vmId: vm.id, path: 'exec', body: JSON.stringify(request.body) },
         { signal, requestId: request.id },
@@ -69,12 +77,12 @@ export function commandRoutes(app: App, { vms, host, stopping }: Services): void
         tags: ['commands'],
         params: execParamsSchema,
         body: execSignalSchema,
-        response: { ...errors(...insideErrors), 204: noBody('The signal was sent') },
+        response: { ...errors(...wakingErrors), 204: noBody('The signal was sent') },
       },
     },
     async (request, reply) => {
       const { id, execId } = request.params;
-      const vm = await readyVm(vms, caller(request), id);
+      const { vm, signal } = await useVm(services, request, reply, id);
       const { body } = await host.pass(
         {
           method: 'POST',
@@ -82,7 +90,7 @@ export function commandRoutes(app: App, { vms, host, stopping }: Services): void
           path: `exec/${execId}/signal`,
           body: JSON.stringify(request.body),
         },
-        { signal: clientSignal(reply, stopping), requestId: request.id },
+        { signal, requestId: request.id },
       );
       body.resume();
       return reply.code(204).send();
@@ -102,12 +110,12 @@ export function commandRoutes(app: App, { vms, host, stopping }: Services): void
           consumes: ['application/octet-stream'],
           params: execParamsSchema,
           body: bytesSchema,
-          response: { ...errors(...insideErrors), 204: noBody('All bytes were written') },
+          response: { ...errors(...wakingErrors), 204: noBody('All bytes were written') },
         },
       },
       async (request, reply) => {
         const { id, execId } = request.params;
-        const vm = await readyVm(vms, caller(request), id);
+        const { vm, signal } = await useVm(services, request, reply, id);
         const { body } = await host.pass(
           {
             method: 'PUT',
@@ -116,7 +124,7 @@ export function commandRoutes(app: App, { vms, host, stopping }: Services): void
             body: request.body instanceof Readable ? request.body : '',
             contentType: 'application/octet-stream',
           },
-          { signal: clientSignal(reply, stopping), requestId: request.id },
+          { signal, requestId: request.id },
         );
         body.resume();
         return reply.code(204).send();

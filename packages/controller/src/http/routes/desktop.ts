@@ -22,7 +22,8 @@ const desktopErrors: readonly ErrorCode[] = [
   'vm_deleted',
 ];
 
-export function desktopRoutes(app: App, { vms, desktops, screenshots, stopping }: Services): void {
+export function desktopRoutes(app: App, services: Services): void {
+  const { vms, activity, desktops, screenshots, stopping } = services;
   app.post(
     '/api/vms/:id/desktop/ticket',
     {
@@ -44,7 +45,9 @@ export function desktopRoutes(app: App, { vms, desktops, screenshots, stopping }
     async (request, reply) => {
       const identity = caller(request);
       const vm = await readyDesktop(vms, identity, request.params.id);
-      return reply.code(201).send(await desktops.issueTicket(identity, vm, request.body));
+      const ticket = await desktops.issueTicket(identity, vm, request.body);
+      activity.touch(vm.id);
+      return reply.code(201).send(ticket);
     },
   );
 

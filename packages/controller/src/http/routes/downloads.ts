@@ -12,12 +12,11 @@ import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import type { Services } from '../services.ts';
-import { caller, clientSignal } from '../access.ts';
 import { attachment } from '../attachment.ts';
 import { answer, bytesSchema, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';
 import { acceptBytes } from '../raw-body.ts';
-import { readyDesktop } from '../ready-vm.ts';
+import { useDesktop } from '../ready-vm.ts';
 import { insideErrors } from './commands.ts';
 import { vmParamsSchema } from './vms.ts';
 
@@ -26,7 +25,8 @@ const FOLDER = '/home/hearth/Downloads';
 const fileParamsSchema = vmParamsSchema.extend({ name: fileNameSchema });
 const downloadErrors = [...insideErrors, 'not_a_desktop', 'file_failed'] as const;
 
-export function downloadRoutes(app: App, { vms, host, stopping }: Services): void {
+export function downloadRoutes(app: App, services: Services): void {
+  const { host } = services;
   app.get(
     '/api/vms/:id/desktop/downloads',
     {
@@ -39,11 +39,11 @@ export function downloadRoutes(app: App, { vms, host, stopping }: Services): voi
       },
     },
     async (request, reply) => {
-      const vm = await readyDesktop(vms, caller(request), request.params.id);
+      const { vm, signal } = await useDesktop(services, request, reply, request.params.id);
       try {
         const { body } = await host.pass(
           { method: 'GET', vmId: vm.id, path: 'folders', query: { path: FOLDER } },
-          { signal: clientSignal(reply, stopping), requestId: request.id },
+          { signal, requestId: request.id },
         );
         return asDownloads(await json(body));
       } catch (error) {
@@ -72,10 +72,10 @@ export function downloadRoutes(app: App, { vms, host, stopping }: Services): voi
     },
     async (request, reply) => {
       const { id, name } = request.params;
-      const vm = await readyDesktop(vms, caller(request), id);
+      const { vm, signal } = await useDesktop(services, request, reply, id);
       const { body, contentLength } = await host.pass(
         { method: 'GET', vmId: vm.id, path: 'files', query: { path: `${FOLDER}/${name}` } },
-        { signal: clientSignal(reply, stopping), requestId: request.id },
+        { signal, requestId: request.id },
       );
       if (contentLength !== undefined) reply.header('content-length', contentLength);
       return reply
@@ -105,7 +105,7 @@ export function downloadRoutes(app: App, { vms, host, stopping }: Services): voi
       },
       async (request, reply) => {
         const { id, name } = request.params;
-        const vm = await readyDesktop(vms, caller(request), id);
+        const { vm, signal } = await useDesktop(services, request, reply, id);
         const { body } = await host.pass(
           {
             method: 'PUT',
@@ -115,7 +115,7 @@ export function downloadRoutes(app: App, { vms, host, stopping }: Services): voi
             body: request.body instanceof Readable ? request.body : '',
             contentType: 'application/octet-stream',
           },
-          { signal: clientSignal(reply, stopping), requestId: request.id },
+          { signal, requestId: request.id },
         );
         const { path, bytes } = parseWith(
           fileWrittenSchema,

@@ -2,15 +2,15 @@ import { filePathQuerySchema, fileWriteQuerySchema, fileWrittenSchema, parseWith
 import { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import type { Services } from '../services.ts';
-import { caller, clientSignal } from '../access.ts';
 import { answer, bytesSchema, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';
 import { acceptBytes } from '../raw-body.ts';
-import { readyVm } from '../ready-vm.ts';
-import { insideErrors } from './commands.ts';
+import { useVm } from '../ready-vm.ts';
+import { wakingErrors } from './commands.ts';
 import { vmParamsSchema } from './vms.ts';
 
-export function fileRoutes(app: App, { vms, host, stopping }: Services): void {
+export function fileRoutes(app: App, services: Services): void {
+  const { host } = services;
   app.get(
     '/api/vms/:id/files',
     {
@@ -22,16 +22,16 @@ export function fileRoutes(app: App, { vms, host, stopping }: Services): void {
         params: vmParamsSchema,
         querystring: filePathQuerySchema,
         response: {
-          ...errors(...insideErrors, 'file_not_found', 'file_failed'),
+          ...errors(...wakingErrors, 'file_not_found', 'file_failed'),
           200: answer('The file', bytesSchema, 'application/octet-stream'),
         },
       },
     },
     async (request, reply) => {
-      const vm = await readyVm(vms, caller(request), request.params.id);
+      const { vm, signal } = await useVm(services, request, reply, request.params.id);
       const { body, contentLength } = await host.pass(
         { method: 'GET', vmId: vm.id, path: 'files', query: { path: request.query.path } },
-        { signal: clientSignal(reply, stopping), requestId: request.id },
+        { signal, requestId: request.id },
       );
       if (contentLength !== undefined) reply.header('content-length', contentLength);
       return reply.type('application/octet-stream').send(body);
@@ -53,13 +53,13 @@ export function fileRoutes(app: App, { vms, host, stopping }: Services): void {
           querystring: fileWriteQuerySchema,
           body: bytesSchema,
           response: {
-            ...errors(...insideErrors, 'file_failed'),
+            ...errors(...wakingErrors, 'file_failed'),
             200: answer('The file is written', fileWrittenSchema),
           },
         },
       },
       async (request, reply) => {
-        const vm = await readyVm(vms, caller(request), request.params.id);
+        const { vm, signal } = await useVm(services, request, reply, request.params.id);
         const { path, mode, user } = request.query;
         const { body } = await host.pass(
           {
@@ -70,7 +70,7 @@ export function fileRoutes(app: App, { vms, host, stopping }: Services): void {
             body: request.body instanceof Readable ? request.body : '',
             contentType: 'application/octet-stream',
           },
-          { signal: clientSignal(reply, stopping), requestId: request.id },
+          { signal, requestId: request.id },
         );
         return parseWith(fileWrittenSchema, await json(body), 'internal', 'answer of the host daemon');
       },

@@ -1,60 +1,63 @@
-import { createVmSchema, vmIdSchema, vmListSchema, vmSchema, type RequestId } from '@hearth/contract';
+import { createVmSchema, vmIdSchema, vmListSchema, vmSchema, type ErrorCode } from '@hearth/contract';
 import { z } from 'zod';
 import { toView } from '../../domain/vms/vm-record.ts';
 import type { Services } from '../services.ts';
 import { caller, clientSignal } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';
+import { callOf } from '../ready-vm.ts';
 
 const DELETE_WAIT_MS = 60_000;
 
 export const vmParamsSchema = z.strictObject({ id: vmIdSchema });
 const flag = z.stringbool().default(false);
+export const idempotencyHeaders = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, 'expected 1 to 255 printable characters')
+    .optional(),
+});
+/** What any call that makes a VM may answer. */
+export const creationErrors: readonly ErrorCode[] = [
+  'unauthenticated',
+  'forbidden',
+  'idempotency_mismatch',
+  'quota_exceeded',
+  'capacity_exceeded',
+  'addresses_exhausted',
+  'image_missing',
+  'host_unreachable',
+  'body_too_large',
+  'unsupported_media_type',
+  'deadline_exceeded',
+  'disk_full',
+];
 
-export function vmRoutes(app: App, { vms, stopping }: Services): void {
+export function vmRoutes(app: App, services: Services): void {
+  const { vms, stopping } = services;
   app.post(
     '/api/vms',
     {
       schema: {
         summary: 'Create a VM',
         description:
-          'Answers as soon as the host took it over; follow its way to `ready` by GET /api/vms/{id}/events. ' +
+          'Answers as soon as the host took it over; follow its way to `ready` by GET /api/vms/{id}/events. Where a warm VM of ' +
+          'the kind waits, and its default size is asked for, that one is given, and is `ready` at once. ' +
           'With an `Idempotency-Key` the same call made again within 24 hours gives the same VM. ' +
           'Where the host daemon does not answer, nothing is created.',
         tags: ['vms'],
-        headers: z.looseObject({
-          'idempotency-key': z
-            .string()
-            .regex(/^[\x21-\x7e]{1,255}$/, 'expected 1 to 255 printable characters')
-            .optional(),
-        }),
+        headers: idempotencyHeaders,
         body: createVmSchema,
         response: {
-          ...errors(
-            'unauthenticated',
-            'forbidden',
-            'idempotency_mismatch',
-            'quota_exceeded',
-            'capacity_exceeded',
-            'addresses_exhausted',
-            'image_missing',
-            'host_unreachable',
-            'body_too_large',
-            'unsupported_media_type',
-            'deadline_exceeded',
-            'disk_full',
-          ),
-          201: answer('The VM, in state `starting`', vmSchema),
+          ...errors(...creationErrors),
+          201: answer('The VM, in state `starting`; `ready` where a warm VM was there', vmSchema),
         },
       },
     },
     async (request, reply) => {
-      const { vm, replayed } = await vms.create({
-        identity: caller(request),
-        body: request.body,
+      const { vm, replayed } = await vms.create(request.body, {
+        ...callOf(request, reply, services),
         idempotencyKey: request.headers['idempotency-key'],
-        requestId: request.id as RequestId,
-        signal: clientSignal(reply, stopping),
       });
       if (replayed) reply.header('idempotent-replayed', 'true');
       return reply.code(201).header('location', `/api/vms/${vm.id}`).send(toView(vm));
