@@ -110,6 +110,44 @@ describe('host and records agree again', () => {
     expect((await show(id)).failure).toMatchObject({ code: 'capacity_exceeded' });
   });
 
+  it('a hibernation that the host was not told of did not happen', async () => {
+    const id = await create();
+    await becomes(id, 'ready');
+    // As after a crash between record and effect.
+    await api.db.updateTable('vms').set({ state: 'hibernating' }).where('id', '=', id).execute();
+    await api.controller.reconcile.run();
+    expect((await show(id)).state).toBe('ready');
+  });
+
+  it('a hibernation that the host finished while nobody listened is known', async () => {
+    const id = await create();
+    await becomes(id, 'ready');
+    await api.call(ana, 'POST', `/api/vms/${id}/hibernate`);
+    await api.db.updateTable('vms').set({ state: 'hibernating' }).where('id', '=', id).execute();
+    await api.controller.reconcile.run();
+    expect((await show(id)).state).toBe('hibernated');
+  });
+
+  it('a resumption that the host was not told of did not happen', async () => {
+    const id = await create();
+    await becomes(id, 'ready');
+    await api.call(ana, 'POST', `/api/vms/${id}/hibernate`);
+    await api.db.updateTable('vms').set({ state: 'starting' }).where('id', '=', id).execute();
+    await api.controller.reconcile.run();
+    expect((await show(id)).state).toBe('hibernated');
+    expect((await api.call(ana, 'POST', `/api/vms/${id}/resume`, { body: {} })).status).toBe(202);
+    await becomes(id, 'ready');
+  });
+
+  it('F19: a hibernated VM that the host lost fails, with the cause', async () => {
+    const id = await create();
+    await becomes(id, 'ready');
+    await api.call(ana, 'POST', `/api/vms/${id}/hibernate`);
+    host.machines.lose(id);
+    await api.controller.reconcile.run();
+    expect(await show(id)).toMatchObject({ state: 'failed', failure: { code: 'vm_lost' } });
+  });
+
   it('a removal that failed is tried again', async () => {
     const id = await create();
     await becomes(id, 'ready');
