@@ -160,8 +160,12 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       plan: planNetwork(config),
       store: {
         load: () => [...addresses.values()],
-        put: (row) => void (writes < diesAt && addresses.set(row.vmId, row)),
-        delete: (id) => void (writes < diesAt && addresses.delete(id)),
+        put: (row) => {
+          if (writes < diesAt) addresses.set(row.vmId, row);
+        },
+        delete: (id) => {
+          if (writes < diesAt) addresses.delete(id);
+        },
       },
       randomBytes,
     });
@@ -205,7 +209,9 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       records: {
         load: () => [...journal.values()],
         put,
-        remove: (id) => void (writes < diesAt && journal.delete(id)),
+        remove: (id) => {
+          if (writes < diesAt) journal.delete(id);
+        },
       },
     });
     return { host, died: death.promise, writes: () => writes };

@@ -64,7 +64,6 @@ export class VmHost {
       ...{ snapshotId: null, machineId: null, saved: null, keepsDisk: false, used: false },
       memory: goldenMemory === undefined ? null : { path: goldenMemory, shared: true },
     });
-    vm.save();
     vm.begin({ cold: wanted.start === 'cold', source });
     return vm.view();
   }
