@@ -78,7 +78,7 @@ function mark(ok: boolean, name: string, detail: string, paint: Paint): string {
 function renderSnapshotList({ snapshots, making }: SnapshotList): string {
   const states = snapshots.map(
     ({ kind, status, detail, clones }) =>
-      `${kind} ${status}${status === 'ready' ? ` with ${clones} clones` : ` (${detail})`}`,
+      `${kind} ${status}${status === 'ready' ? ` with ${clones} ${clones === 1 ? 'clone' : 'clones'}` : ` (${detail})`}`,
   );
   return [states.join(', ') || 'none', ...(making === null ? [] : [making])].join('; ');
 }

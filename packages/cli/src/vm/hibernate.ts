@@ -35,6 +35,7 @@ export async function resumeVm(id: string, options: ResumeOptions): Promise<void
       signal: context.signal,
       timeoutMs: SAVED_MEMORY_TIMEOUT_MS,
     });
+    if (vm.state === 'ready') context.out.note(`${vm.id} was not hibernated; it runs on as it is`);
     await bringUp(api, vm, options, context);
   });
 }
