@@ -73,6 +73,7 @@ test.each(['memory', 'state', 'upper'] as const)(
     await utimes(paths[name], atime, mtime);
     const { catalogue, logged } = openCatalogue();
     expect(await catalogue.find(wanted)).toBeNull();
+    expect(await catalogue.has(wanted)).toBe(false);
     expect(logged.join()).toContain(paths[name]);
     expect(logged.join()).toContain(manifest[name].sha256);
     expect(await catalogue.list(noClones)).toMatchObject([{ status: 'invalid' }]);
@@ -91,16 +92,24 @@ test('a truncated file and one that is missing are damage, too', async () => {
   await rm(missing.paths.state);
   const { catalogue, logged } = openCatalogue();
   expect(await catalogue.find(wanted)).toBeNull();
+  expect(await catalogue.has(wanted)).toBe(false);
   expect(logged.join()).toMatch(/memory has sha256/);
   expect(logged.join()).toMatch(/a file is missing/);
 });
 
-test('files that were only touched are hashed once more, for all who wait, and are whole', async () => {
+test('files that were only touched are hashed once more, the cold path serves meanwhile, and then they are used', async () => {
   const { paths } = await addSnapshot(store, 'a');
   await chmod(paths.memory, 0o400);
-  const { catalogue, verify } = openCatalogue();
-  const found = await Promise.all([1, 2, 3].map(() => catalogue.find(wanted)));
-  expect(found.every((golden) => golden !== null)).toBe(true);
+  const { promise: mayHash, resolve: letHash } = Promise.withResolvers<undefined>();
+  const verify = vi.fn(async (id: string) => {
+    await mayHash;
+    await verifySnapshot(await readSnapshot(store, id), signal);
+  });
+  const { catalogue } = openCatalogue({ verify });
+  expect(await Promise.all([1, 2, 3].map(() => catalogue.find(wanted)))).toEqual([null, null, null]);
+  expect(await catalogue.list(noClones)).toMatchObject([{ detail: 'its files are being hashed again' }]);
+  letHash(undefined);
+  expect(await catalogue.has(wanted)).toBe(true);
   expect(await catalogue.find(wanted)).not.toBeNull();
   expect(verify).toHaveBeenCalledTimes(1);
 });
@@ -110,17 +119,22 @@ test('a hashing that could not be done condemns nothing', async () => {
   await appendFile(paths.state, '');
   await chmod(paths.state, 0o400);
   const failing = openCatalogue({ verify: () => Promise.reject(new HearthError('aborted', 'stopped')) });
-  await expect(failing.catalogue.find(wanted)).rejects.toThrow(/stopped/);
+  expect(await failing.catalogue.find(wanted)).toBeNull();
+  await expect(failing.catalogue.has(wanted)).rejects.toThrow(/stopped/);
   expect((await readSnapshot(store, manifest.id)).damage).toBeNull();
 });
 
 test('damage that no clock shows is found when all are hashed at the start', async () => {
-  const { manifest } = await addSnapshot(store, 'a', {
+  const { manifest, paths } = await addSnapshot(store, 'a', {
     memory: { path: '/x', sha256: 'f'.repeat(64), bytes: 1 },
   });
-  const { catalogue } = openCatalogue();
+  const { catalogue, verify } = openCatalogue();
   const told = vi.fn();
   catalogue.onInvalid(told);
+  await catalogue.verifyAll(signal);
+  expect(verify, 'hashed a moment ago').not.toHaveBeenCalled();
+  const longAgo = new Date(Date.now() - 365 * 24 * 3600_000);
+  await utimes(paths.verified, longAgo, longAgo);
   await catalogue.verifyAll(signal);
   expect(told).toHaveBeenCalledTimes(1);
   expect((await readSnapshot(store, manifest.id)).damage).toMatch(/has sha256/);

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import {
   HearthError,
   type Check,
@@ -9,9 +10,14 @@ import {
   type SnapshotMachine,
 } from '@hearth/contract';
 import type { GoldenSource } from '../vms/ports.ts';
-import { isOfSize, unfitReasons } from './fitness.ts';
+import { isOfSize, unfitReasons, type WantedGolden } from './fitness.ts';
 import { listSnapshots, markInvalid, snapshotBytes, type StoredSnapshot } from './snapshot-store.ts';
-import { isUntouched } from './wholeness.ts';
+import { isUntouched, lastVerifiedMs } from './wholeness.ts';
+
+/** A day. */
+const RECENT_MS = 24 * 3600_000;
+
+type WantedOfImage = WantedGolden & { imageId: ImageId };
 
 export interface CatalogueOptions {
   store: string;
@@ -26,8 +32,13 @@ export interface CatalogueOptions {
 
 /** The golden snapshots of the store, as this host may use them. The store is read each time: other Hearths make and remove them, too. */
 export interface GoldenCatalogue extends GoldenSource {
+  /** Is there one that fits and is whole? Unlike `find`, waits while files that changed are hashed. */
+  has(wanted: WantedOfImage): Promise<boolean>;
   list(clonesOf: (id: SnapshotId) => number): Promise<Snapshot[]>;
-  /** Hashes all that are ready, one after the other. What is damaged is marked, never thrown. */
+  /**
+   * Hashes all that fit, one after the other, unless that was done lately: a disk decays without a trace, and the machine's start
+   * emptied the page cache. What is damaged is marked, never thrown.
+   */
   verifyAll(signal: AbortSignal): Promise<void>;
   check(): Promise<Check>;
   /** Calls back when one was found damaged or was refused. */
@@ -68,32 +79,48 @@ export function createGoldenCatalogue(options: CatalogueOptions): GoldenCatalogu
     verifying.set(id, underWay);
     return await underWay;
   };
+  /** The newest that fits comes first. */
+  const fitting = async ({ imageId, ...wanted }: WantedOfImage): Promise<StoredSnapshot[]> => {
+    const candidates = (await listSnapshots(store)).filter(
+      ({ manifest, damage }) => damage === null && manifest.imageId === imageId && isOfSize(manifest, wanted),
+    );
+    if (candidates.length === 0) return [];
+    const here = await machine();
+    if (here === null) return [];
+    const manifestOfImage = await image(imageId);
+    return candidates.filter(({ manifest }) => unfitReasons(manifest, here, manifestOfImage).length === 0);
+  };
   const judge = async ({
     manifest,
+    paths,
     damage,
   }: StoredSnapshot): Promise<Pick<Snapshot, 'status' | 'detail'>> => {
     if (damage !== null) return { status: 'invalid', detail: damage };
     const here = await machine();
     if (here === null) return { status: 'stale', detail: 'the VMM of this host restores no snapshots' };
     const reasons = unfitReasons(manifest, here, await currentImage());
-    return { status: reasons.length === 0 ? 'ready' : 'stale', detail: reasons.join('; ') };
+    if (reasons.length > 0) return { status: 'stale', detail: reasons.join('; ') };
+    if (!(await isUntouched(paths))) return { status: 'stale', detail: 'its files are being hashed again' };
+    return { status: 'ready', detail: '' };
   };
 
   return {
-    find: async ({ imageId, ...wanted }) => {
-      const candidates = (await listSnapshots(store)).filter(
-        ({ manifest, damage }) =>
-          damage === null && manifest.imageId === imageId && isOfSize(manifest, wanted),
-      );
-      if (candidates.length === 0) return null;
-      const here = await machine();
-      if (here === null) return null;
-      const manifestOfImage = await image(imageId);
-      for (const { manifest, paths } of candidates) {
-        if (unfitReasons(manifest, here, manifestOfImage).length > 0) continue;
-        if ((await isUntouched(paths)) || (await isWhole(manifest.id))) return { manifest };
+    find: async (wanted) => {
+      for (const { manifest, paths } of await fitting(wanted)) {
+        if (await isUntouched(paths)) return { manifest };
+        // Takes longer than to boot the image, which serves meanwhile.
+        isWhole(manifest.id).catch((error: unknown) =>
+          log('a golden snapshot could not be hashed', {
+            ...{ layer: 'snapshot', snapshotId: manifest.id, error: String(error) },
+          }),
+        );
       }
       return null;
+    },
+    has: async (wanted) => {
+      for (const { manifest, paths } of await fitting(wanted))
+        if ((await isUntouched(paths)) || (await isWhole(manifest.id))) return true;
+      return false;
     },
     reject: (id, reason) => {
       condemn(id, `the VMM refused it: ${reason}`).catch((error: unknown) =>
@@ -117,9 +144,14 @@ export function createGoldenCatalogue(options: CatalogueOptions): GoldenCatalogu
         }),
       ),
     verifyAll: async (signal) => {
-      for (const stored of await listSnapshots(store)) {
+      const since = Math.max(Date.now() - RECENT_MS, Date.now() - uptime() * 1000);
+      const { id } = await currentImage();
+      for (const { manifest, paths } of await listSnapshots(store)) {
         signal.throwIfAborted();
-        if ((await judge(stored)).status === 'ready') await isWhole(stored.manifest.id);
+        const fits = (await fitting({ ...manifest, imageId: id })).some(
+          (one) => one.manifest.id === manifest.id,
+        );
+        if (fits && (await lastVerifiedMs(paths)) < since) await isWhole(manifest.id);
       }
     },
     check: async () => {

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { HearthError, parseConfig, type HostVm, type SnapshotManifest } from '@hearth/contract';
+import { HearthError, parseConfig, type HostVm } from '@hearth/contract';
 import { startGoldenKeeper, type GoldenKeeper, type KeeperOptions } from './golden-keeper.ts';
 import type { WantedSnapshot } from './make-golden.ts';
 import { waitForQuiet } from './quiet-host.ts';
@@ -26,10 +26,7 @@ function start(more: Partial<KeeperOptions> = {}) {
   const steps: string[] = [];
   const options: KeeperOptions = {
     wanted,
-    goldens: {
-      find: ({ kind }) =>
-        Promise.resolve(there.has(kind) ? { manifest: { kind } as SnapshotManifest } : null),
-    },
+    goldens: { has: ({ kind }) => Promise.resolve(there.has(kind)) },
     currentImage: () => Promise.resolve(testImage),
     quiet: () => Promise.resolve(),
     make: async (_image, { kind }) => {

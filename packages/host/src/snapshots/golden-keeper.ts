@@ -1,5 +1,5 @@
 import { abortReason, asHearthError, pause, withAbort, type ImageId, type Log } from '@hearth/contract';
-import type { GoldenSource } from '../vms/ports.ts';
+import type { GoldenCatalogue } from './golden-catalogue.ts';
 import type { WantedSnapshot } from './make-golden.ts';
 
 /** Until the second try; twice as long with each further one. */
@@ -9,7 +9,7 @@ const MAX_RETRY_MS = 3600_000;
 export interface KeeperOptions {
   /** What is to be there, in the order in which it is made. */
   wanted: readonly WantedSnapshot[];
-  goldens: Pick<GoldenSource, 'find'>;
+  goldens: Pick<GoldenCatalogue, 'has'>;
   currentImage: () => Promise<{ id: ImageId }>;
   /** Resolves once no VM boots and there is memory for it; `note` says what it waits for. */
   quiet: (wanted: WantedSnapshot, note: (text: string) => void, signal: AbortSignal) => Promise<void>;
@@ -58,7 +58,7 @@ export function startGoldenKeeper(options: KeeperOptions): GoldenKeeper {
       doing = `${one.kind}: ${text}`;
     };
     const { id } = await currentImage();
-    if ((await goldens.find({ ...one, imageId: id })) !== null) {
+    if (await goldens.has({ ...one, imageId: id })) {
       tries.delete(one);
       return Infinity;
     }

@@ -48,6 +48,16 @@ export async function verifySnapshot(
   await rememberVerified(paths, before);
 }
 
+/** When the files were last hashed (ms since the epoch); 0: never. */
+export async function lastVerifiedMs({ verified }: SnapshotPaths): Promise<number> {
+  try {
+    return (await stat(verified)).mtimeMs;
+  } catch (error) {
+    if (isMissing(error)) return 0;
+    throw error;
+  }
+}
+
 export async function rememberVerified(paths: SnapshotPaths, fingerprints: Fingerprints): Promise<void> {
   await writeJson(paths.verified, fingerprints);
 }

@@ -16,9 +16,6 @@ export interface GoldenSearch {
   signal: AbortSignal;
 }
 
-/** A message names only so many places. */
-const TOLD_HITS = 5;
-
 /**
  * Searches memory, device state and disk of a snapshot for what no clone may have. Returns what was looked at.
  * Throws snapshot_unclean with kind, file and offset of what was found (never the value), and where a control was not.
@@ -70,10 +67,13 @@ async function withoutThoseOfImage(
   return hits.filter(({ value }) => value === null || !own.has(value));
 }
 
+/** One line a kind and file: the first place, and how many there are. */
 function describe(hits: readonly Hit[]): string {
-  const told = hits
-    .slice(0, TOLD_HITS)
-    .map(({ what, file, offset }) => `${what} in ${file} at byte ${offset}`);
-  const more = hits.length > TOLD_HITS ? `, and ${hits.length - TOLD_HITS} more` : '';
-  return `${told.join('; ')}${more}`;
+  const groups = Map.groupBy(hits, ({ what, file }) => `${what} in ${file}`);
+  return [...groups]
+    .map(([what, { length, 0: first }]) => {
+      const more = length > 1 ? ` and at ${length - 1} other places` : '';
+      return `${what} at byte ${first?.offset ?? 0}${more}`;
+    })
+    .join('; ');
 }
