@@ -29,7 +29,7 @@ describe('control channel', () => {
     expect(await agent.host.configure()).toMatchObject({ ok: true });
     await agent.host.until(({ type }) => type === 'services');
     expect(agent.host.messages.map(({ type }) => type)).toEqual(['hello', 'reply', 'address', 'services']);
-    expect(agent.calls).toEqual(['reseed', 'hostname hearth-test']);
+    expect(agent.calls.toSorted()).toEqual(['hostname hearth-test', 'name servers', 'reseed']);
   });
 
   it('repeats hello until it is configured', async () => {

@@ -47,6 +47,8 @@ export interface AgentOptions {
   readAddresses: () => Promise<GuestAddress[]>;
   /** Where the VNC server finds its password. */
   vncPasswordFile: string;
+  /** Takes the name servers of a new lease; never rejects. */
+  adoptNameServers: (signal: AbortSignal) => Promise<void>;
   /** What a VM must prove beside the agent itself: its desktop where it has one. */
   probesFor: (display: GuestDisplay | null) => Probe[];
   /** The kernel's: a generator in the agent's own memory would go on alike in all clones of a snapshot. */
@@ -73,6 +75,7 @@ export async function startAgent({
   interfaceName,
   readAddresses,
   vncPasswordFile,
+  adoptNameServers,
   probesFor,
   randomBytes,
   log,
@@ -80,6 +83,8 @@ export async function startAgent({
   const startedMs = performance.now();
   const bootId = await system.bootId();
   const gate = createTokenGate();
+  const ended = new AbortController();
+  let adopted = Promise.resolve();
   let identity: GuestIdentity | undefined;
   let display: GuestDisplay | null | undefined;
   let board: ServiceBoard | undefined;
@@ -114,16 +119,23 @@ export async function startAgent({
   const configure = async (message: Configure, receivedAtMs: number): Promise<undefined> => {
     if (message.identity.kind === 'browser' && message.display === null)
       throw new HearthError('bad_request', 'a browser VM needs a display');
-    const isNewCard = await takeIdentity({
-      ...{ identity: message.identity, seed: message.seed, isClone: prepared !== undefined },
-      ...{ interfaceName, readAddresses, system, log },
-    });
+    // First: whatever is made from here on must be this VM's own.
+    await system.reseed(Buffer.from(message.seed, 'base64'));
+    const isNewDisplay = !isDeepStrictEqual(display, message.display);
+    // At the same time, as a clone is waited for.
+    const [isNewCard] = await Promise.all([
+      takeIdentity({
+        ...{ identity: message.identity, isClone: prepared !== undefined },
+        ...{ interfaceName, readAddresses, system, log },
+      }),
+      // The probes log in with the password: it is in force before they begin.
+      isNewDisplay &&
+        message.display !== null &&
+        writeVncPassword(vncPasswordFile, message.display.vncPassword, users.hearth, randomBytes),
+    ]);
     if (isNewCard) watcher.restart();
     gate.set(message.token);
-    if (!isDeepStrictEqual(display, message.display)) {
-      // The probes log in with the password: it is in force before they begin.
-      if (message.display !== null)
-        await writeVncPassword(vncPasswordFile, message.display.vncPassword, users.hearth, randomBytes);
+    if (isNewDisplay) {
       display = message.display;
       board?.stop();
       board = startServiceBoard({
@@ -227,12 +239,14 @@ export async function startAgent({
     onChange: (address) => {
       log('address', { interface: address.interface, ip: address.ip, gateway: address.gateway });
       channel.send({ type: 'address', address });
+      if (address.ip !== null) adopted = adopted.then(() => adoptNameServers(ended.signal));
     },
     log,
   });
   return {
     port,
     stop: async () => {
+      ended.abort();
       channel.stop();
       watcher.stop();
       board?.stop();

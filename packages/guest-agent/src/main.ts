@@ -12,6 +12,7 @@ import { guestUsers } from './exec/login-user.ts';
 import { startOrderTaker } from './exec/order-taker.ts';
 import { createLog, describeError } from './log.ts';
 import { readAddresses } from './network/addresses.ts';
+import { adoptNameServers } from './network/name-servers.ts';
 import { browserVmProbes, DEVTOOLS_PORT } from './probes/browser-vm.ts';
 import { createFreezer } from './system/freezer.ts';
 import { linuxSystem } from './system/guest-system.ts';
@@ -53,6 +54,7 @@ async function main(): Promise<void> {
     interfaceName: INTERFACE,
     readAddresses: () => readAddresses(),
     vncPasswordFile: VNC_PASSWORD_FILE,
+    adoptNameServers: (signal) => adoptNameServers({ log, signal }),
     probesFor: (display) =>
       display === null
         ? []

@@ -14,10 +14,12 @@ function fakePort() {
     incoming: [] as Buffer[],
     written: '',
     opened: 0,
+    looks: 0,
     device: (): PortDevice => {
       port.opened++;
       return {
         read: (buffer) => {
+          port.looks++;
           if (port.gone) throw Object.assign(new Error('gone'), { code: 'ENODEV' });
           if (!port.connected) return 0;
           const next = port.incoming.shift();
@@ -42,13 +44,18 @@ function fakePort() {
 let transport: ControlTransport | undefined;
 afterEach(() => transport?.stop());
 
-function start(port: ReturnType<typeof fakePort>, findDevice = async (): Promise<string | null> => '/dev/x') {
+function start(
+  port: ReturnType<typeof fakePort>,
+  findDevice = async (): Promise<string | null> => '/dev/x',
+  now = () => performance.now(),
+) {
   const events: string[] = [];
   transport = createVirtioPortTransport({
     portName: 'hearth.control.0',
     log: () => undefined,
     findDevice,
     openDevice: port.device,
+    now,
   });
   transport.start({
     onConnect: () => void events.push('connect'),
@@ -102,6 +109,26 @@ describe('virtio port', () => {
     await expect.poll(() => events.at(-1)).toBe('connect');
     channel.send(Buffer.from('fresh'));
     expect(port.written).toBe('fresh');
+  });
+
+  it('looks often after a host went, as the one of a clone is near, and seldom once nobody came', async () => {
+    const port = fakePort();
+    port.connected = true;
+    let nowMs = 0;
+    const { events } = start(port, undefined, () => nowMs);
+    await expect.poll(() => events).toEqual(['connect']);
+    port.connected = false;
+    await expect.poll(() => events.at(-1)).toBe('disconnect');
+    const looksIn = async (ms: number): Promise<number> => {
+      const before = port.looks;
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return port.looks - before;
+    };
+    const often = await looksIn(500);
+    nowMs = 60_000;
+    // Whatever look was set still comes soon.
+    await looksIn(50);
+    expect(await looksIn(500)).toBeLessThan(often);
   });
 
   it('waits for the port to appear, and opens it again when it was unplugged', async () => {

@@ -35,6 +35,31 @@ test('what needs another service is not looked for before that runs, and is told
   }
 });
 
+test('what stands still is not asked, counts for what needs it, and once thawed is on its way, not failed', async () => {
+  let frozen = true;
+  let answers = false;
+  const ask = vi.fn(() => (answers ? Promise.resolve('Chromium') : Promise.reject(new Error('busy'))));
+  const probes: Probe[] = [
+    { name: 'browser', check: ask, isFrozen: () => Promise.resolve(frozen) },
+    { name: 'desktop', after: ['browser'], check: () => Promise.resolve('painted') },
+  ];
+  // Without the wish to look, the next look would be a minute away.
+  const board = startServiceBoard({ ...fast, probes, watchMs: 60_000 });
+  const state = (name: ServiceState['name']) => board.services().find((service) => service.name === name);
+  try {
+    await vi.waitFor(() => expect(state('desktop')?.state).toBe('running'));
+    expect(state('browser')?.state).toBe('frozen');
+    expect(ask).not.toHaveBeenCalled();
+    frozen = false;
+    board.look();
+    await vi.waitFor(() => expect(state('browser')).toMatchObject({ state: 'starting', detail: 'busy' }));
+    answers = true;
+    await vi.waitFor(() => expect(state('browser')?.state).toBe('running'));
+  } finally {
+    board.stop();
+  }
+});
+
 test('a check that costs much is followed by a longer rest, one that only waits is not', async () => {
   const restsMs = async (work: () => Promise<void>): Promise<number[]> => {
     const starts: number[] = [];

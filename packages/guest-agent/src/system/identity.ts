@@ -6,8 +6,6 @@ const CLOCK_TOLERANCE_MS = 500;
 
 export interface IdentityOptions {
   identity: GuestIdentity;
-  /** Base64. */
-  seed: string;
   /** The guest comes from a golden snapshot and has not had its own identity yet. */
   isClone: boolean;
   interfaceName: string;
@@ -17,27 +15,24 @@ export interface IdentityOptions {
 }
 
 /**
- * Gives the guest what only this VM has; all but the randomness only where it differs, so it may be repeated. Throws HearthError
+ * Gives the guest what only this VM has, where it differs: it may be repeated. Throws HearthError
  * where a guest that was booted cold is another machine than the host believes (F46): its machine-id comes from the kernel's
  * command line, before anything here runs. One that came from saved memory shows by its network card, whose MAC is still another's.
  * @returns whether the network card has a new MAC, and so no address yet
  */
 export async function takeIdentity({
   identity,
-  seed,
   isClone,
   interfaceName,
   readAddresses,
   system,
   log,
 }: IdentityOptions): Promise<boolean> {
-  // First: whatever is made from here on must be this VM's own.
-  await system.reseed(Buffer.from(seed, 'base64'));
-  const mac = (await readAddresses()).find((address) => address.interface === interfaceName)?.mac;
+  const [addresses, machineId] = await Promise.all([readAddresses(), system.machineId()]);
+  const mac = addresses.find((address) => address.interface === interfaceName)?.mac;
   if (mac === undefined)
     throw new HearthError('guest_not_ready', `there is no network card ${interfaceName}`);
   const isNewCard = mac !== identity.mac;
-  const machineId = await system.machineId();
   if (machineId !== identity.machineId) {
     if (!isClone && !isNewCard)
       throw new HearthError(

@@ -168,6 +168,7 @@ export async function startTestAgent({
     interfaceName: 'eth0',
     readAddresses: guest.readAddresses,
     vncPasswordFile: join(pair.folder, 'display', 'vnc.passwd'),
+    adoptNameServers: async () => void guest.calls.push('name servers'),
     probesFor: () => options.probes ?? [],
     randomBytes: guest.randomBytes,
     log: () => undefined,
