@@ -49,6 +49,10 @@ test('the page gets the pixels of the display, byte for byte, and never its pass
   // The pixel at 3,2 as fakePixel() has it: blue, green, red.
   expect(whole.subarray(16 + (2 * screen.width + 3) * 4).subarray(0, 3)).toEqual(Buffer.from([0, 2, 3]));
   expect(whole.includes('fakepass')).toBe(false);
+  viewer.display.paint();
+  viewer.socket.send(updateRequest(true, screen));
+  await vi.waitFor(() => expect(bytesOf(viewer.received)).toBeGreaterThan(UPDATE_BYTES));
+  expect(viewer.bridge.frames()).toBe(1);
   viewer.socket.close();
   expect(await viewer.bridge.ended).toBeNull();
 });

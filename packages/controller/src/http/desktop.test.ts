@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PNG } from 'pngjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { setEncodings, updateRequest } from '../desktops/test-desktop.ts';
 import { openTestViewer, type TestViewer } from '../desktops/test-viewer.ts';
 import { startTestController, until, type TestController } from '../test-controller.ts';
 import { refused } from '../test-problem.ts';
@@ -81,6 +82,27 @@ const keysAt = (display: FakeDisplay | undefined): number =>
 const closedFor = async (viewer: TestViewer, code: Parameters<typeof closeCodeOf>[0]): Promise<void> => {
   expect(await viewer.closed).toEqual({ code: closeCodeOf(code), reason: code });
 };
+
+it('marks when the first picture went to a viewer, once, and that the VM is in use', async () => {
+  const id = await create();
+  const show = async () => vmSchema.parse(await (await api.call(ana, 'GET', `/api/vms/${id}`)).json());
+  const viewer = await watch(id);
+  await until('the use', async () => (await show()).lastUsedAt !== null);
+  expect((await show()).timeline.phases.map(({ phase }) => phase)).not.toContain('first_frame');
+  now = new Date(Date.parse((await show()).timeline.startedAt) + 4321);
+  const look = Buffer.concat([setEncodings, updateRequest(false, { width: 640, height: 480 })]);
+  viewer.socket.send(look);
+  const mark = { phase: 'first_frame', atMs: 4321 };
+  await until('the mark', async () =>
+    (await show()).timeline.phases.some(({ phase }) => phase === mark.phase),
+  );
+  expect((await show()).timeline.phases.at(-1)).toEqual(mark);
+  now = new Date(now.getTime() + 1000);
+  const second = await watch(id);
+  second.socket.send(look);
+  await until('its picture', () => [...host.displays.open].every(({ messages }) => messages.length > 1));
+  expect((await show()).timeline.phases.at(-1)).toEqual(mark);
+});
 
 describe('F41: a ticket', () => {
   it('is for who may see the VM, for a VM with a desktop that is ready', async () => {

@@ -79,7 +79,7 @@ describe('POST /api/vms/:id/hibernate', () => {
     expect(host.calls.filter(({ path }) => path.endsWith('/hibernate'))).toHaveLength(1);
   });
 
-  it('F46: tells why it failed, and the VM goes on as before', async () => {
+  it('F42: tells why it failed, and the VM goes on as before', async () => {
     host.script.failHibernate = new HearthError('disk_full', 'no space for 2048 MiB');
     const vm = await readyVm();
     expect(await refused(await hibernate(vm.id))).toMatchObject({ status: 507, code: 'disk_full' });

@@ -127,15 +127,18 @@ export function createMachines(script: FakeHostScript): Machines {
     emit(vm);
     return vm;
   };
-  const nextAddress = (): Address => {
+  /** A VM that comes back is who it was, at another address. */
+  const identities = new Map<VmId, Pick<Address, 'hostname' | 'machineId'>>();
+  const nextAddress = (id: VmId): Address => {
     addresses += 1;
     const low = addresses.toString(16).padStart(2, '0');
+    const identity = identities.get(id) ?? { hostname: `vm-${addresses}`, machineId: low.repeat(16) };
+    identities.set(id, identity);
     return {
+      ...identity,
       ip: `192.168.100.${addresses}`,
       mac: `02:48:c0:a8:64:${low}`,
       tap: `hth-${low}`,
-      hostname: `vm-${addresses}`,
-      machineId: low.repeat(16),
     };
   };
   const writeConsole = (id: VmId, text: string): void => {
@@ -209,7 +212,7 @@ export function createMachines(script: FakeHostScript): Machines {
       diskMiB,
       desktop,
       imageId: script.imageId,
-      address: nextAddress(),
+      address: nextAddress(id),
       origin,
       phases: reach(origin, PHASES_AT_START),
       failure: null,
@@ -250,7 +253,7 @@ export function createMachines(script: FakeHostScript): Machines {
     const origin = cold ? 'image' : 'hibernation';
     const phases = reach(origin, PHASES_AT_START);
     const next =
-      change(id, { state: 'creating', address: nextAddress(), origin, phases, failure: null }) ?? vm;
+      change(id, { state: 'creating', address: nextAddress(id), origin, phases, failure: null }) ?? vm;
     boot(id, origin, () => script.failResume, 'hibernated');
     return next;
   };

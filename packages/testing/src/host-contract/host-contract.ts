@@ -11,6 +11,7 @@ import {
   hostVmSchema,
   problemSchema,
   readEvents,
+  snapshotListSchema,
   type ExecEvent,
   type HostVm,
 } from '@hearth/contract';
@@ -29,6 +30,13 @@ export interface HostUnderTest {
 const ID = 'vm-000000000000';
 const DESKTOP_ID = 'vm-000000000001';
 const BROWSER_ID = 'vm-000000000001';
+const SLEEPER_ID = 'vm-000000000002';
+const COPY_ID = 'vm-000000000003';
+const NAPLESS_ID = 'vm-000000000004';
+/** For real VMs on a machine that has other things to do. */
+const READY_TIMEOUT_MS = 300_000;
+const POLL_MS = 50;
+const SLEEP_TEST_TIMEOUT_MS = 4 * READY_TIMEOUT_MS;
 const DOWNLOADS = '/home/hearth/Downloads';
 /** `RFB 003.008` and a line feed: what a VNC server says first. */
 const GREETING_BYTES = 12;
@@ -78,11 +86,27 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
       expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
       return problemSchema.parse(await answer.body.json()).code;
     };
-    const exec = async (command: string[]): Promise<ExecEvent[]> => {
-      const answer = await call('POST', `/v1/vms/${ID}/exec`, { command });
+    const exec = async (command: string[], id = ID): Promise<ExecEvent[]> => {
+      const answer = await call('POST', `/v1/vms/${id}/exec`, { command });
       expect(answer.statusCode).toBe(200);
       return Array.fromAsync(readEvents(answer.body, execEventSchema));
     };
+
+    const show = async (id: string): Promise<HostVm> =>
+      hostVmSchema.parse(await (await call('GET', `/v1/vms/${id}`)).body.json());
+    const ready = async (id: string): Promise<HostVm> => {
+      const deadline = performance.now() + READY_TIMEOUT_MS;
+      for (;;) {
+        const vm = await show(id);
+        if (vm.state === 'ready') return vm;
+        expect(['creating', 'booting'], vm.failure?.detail).toContain(vm.state);
+        if (performance.now() > deadline)
+          throw new Error(`${id} is ${vm.state} after ${READY_TIMEOUT_MS} ms`);
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    };
+    const resume = (id: string, cold = false): Promise<Dispatcher.ResponseData> =>
+      call('POST', `/v1/vms/${id}/resume`, { cold, requestedAtMs: Date.now(), requestId: 'request-2' });
 
     const pathQuery = (name: string): string => `path=${encodeURIComponent(name)}`;
     const drop = async (name: string, content: string): Promise<string> => {
@@ -200,6 +224,63 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
       });
       expect((await call('DELETE', `/v1/vms/${DESKTOP_ID}`)).statusCode).toBe(200);
       expect(await upgrade(host.socketPath, DESKTOP_ID)).toEqual({ code: 'not_found' });
+    });
+
+    it(
+      'F44: hibernates a CLI VM, resumes it, and copies it to another VM',
+      { timeout: SLEEP_TEST_TIMEOUT_MS },
+      async () => {
+        expect((await call('PUT', `/v1/vms/${SLEEPER_ID}`, wanted)).statusCode).toBe(202);
+        const before = await ready(SLEEPER_ID);
+        const hibernated = await call('POST', `/v1/vms/${SLEEPER_ID}/hibernate`);
+        expect(hibernated.statusCode).toBe(200);
+        expect(hostVmSchema.parse(await hibernated.body.json())).toMatchObject({
+          ...{ state: 'hibernated', address: null, phases: [], failure: null },
+        });
+        expect(listSchema.parse(await (await call('GET', '/v1/vms')).body.json()).vms).toMatchObject([
+          { id: SLEEPER_ID, state: 'hibernated' },
+        ]);
+        const refused = await call('POST', `/v1/vms/${SLEEPER_ID}/exec`, { command: ['echo'] });
+        expect(['vm_hibernated', 'vm_not_ready']).toContain(await problemOf(refused));
+
+        const resumed = await resume(SLEEPER_ID);
+        expect(resumed.statusCode).toBe(202);
+        await resumed.body.text();
+        const after = await ready(SLEEPER_ID);
+        expect(after).toMatchObject({ origin: 'hibernation', failure: null });
+        expect(after.address?.hostname).toBe(before.address?.hostname);
+        expect(after.address?.machineId).toBe(before.address?.machineId);
+        expect(after.version).toBeGreaterThan(before.version);
+        expect((await exec(['echo', 'awake'], SLEEPER_ID)).at(-1)).toMatchObject({ exitCode: 0 });
+
+        const forked = await call('PUT', `/v1/vms/${COPY_ID}`, { ...wanted, forkOf: SLEEPER_ID });
+        expect(forked.statusCode).toBe(202);
+        await forked.body.text();
+        const copy = await ready(COPY_ID);
+        expect(copy.origin).toBe('hibernation');
+        for (const what of ['ip', 'mac', 'tap', 'hostname', 'machineId'] as const)
+          expect(copy.address?.[what], what).not.toBe(after.address?.[what]);
+        expect((await exec(['echo', 'copied'], COPY_ID)).at(-1)).toMatchObject({ exitCode: 0 });
+        expect((await show(SLEEPER_ID)).state).toBe('ready');
+
+        for (const id of [SLEEPER_ID, COPY_ID])
+          expect((await call('DELETE', `/v1/vms/${id}`)).statusCode).toBe(200);
+      },
+    );
+
+    it('hibernates no browser VM and none that it does not know, and lists its snapshots', async () => {
+      expect(await problemOf(await call('POST', `/v1/vms/${NAPLESS_ID}/hibernate`))).toBe('not_found');
+      expect(await problemOf(await resume(NAPLESS_ID))).toBe('not_found');
+      const unknown = { ...wanted, forkOf: COPY_ID };
+      expect(await problemOf(await call('PUT', `/v1/vms/${NAPLESS_ID}`, unknown))).toBe('not_found');
+      const browser = { ...wanted, kind: 'browser', desktop: { width: 1024, height: 768 } };
+      expect((await call('PUT', `/v1/vms/${NAPLESS_ID}`, browser)).statusCode).toBe(202);
+      expect(await problemOf(await call('POST', `/v1/vms/${NAPLESS_ID}/hibernate`))).toBe('not_hibernatable');
+      expect(await problemOf(await call('POST', `/v1/vms/${NAPLESS_ID}/resume`, {}))).toBe('bad_request');
+      expect((await call('DELETE', `/v1/vms/${NAPLESS_ID}`)).statusCode).toBe(200);
+      snapshotListSchema.parse(await (await call('GET', '/v1/snapshots')).body.json());
+      expect(await problemOf(await call('DELETE', '/v1/snapshots/snp-000000000000'))).toBe('not_found');
+      expect(await problemOf(await call('DELETE', '/v1/snapshots/1'))).toBe('bad_request');
     });
 
     it('keeps the console of a VM that is gone, and takes a second removal', async () => {
