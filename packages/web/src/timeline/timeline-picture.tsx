@@ -119,6 +119,7 @@ function Later({ marks }: { marks: readonly PhaseMark[] }): ReactElement | null 
 }
 
 function inWords(vm: Vm, last: Bar | undefined): string {
+  if (vm.timeline.phases.some(({ phase }) => phase === 'taken')) return 'It was waiting, ready';
   if (last === undefined) return vm.hibernatedAt === null ? 'It has not begun to start' : 'It sleeps';
   if (last.state === 'running') return `${phaseInWords(last.phase, vm)}…`;
   if (last.state === 'broken') return `It failed at: ${phaseInWords(last.phase, vm)}`;
