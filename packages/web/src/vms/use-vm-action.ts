@@ -5,8 +5,7 @@ import { newIdempotencyKey } from '../api/idempotency-key.ts';
 import { call } from '../api/request.ts';
 import { emptyVmList, withVm, type VmList } from './vm-list.ts';
 
-export const vmActions = ['hibernate', 'resume', 'resumeCold', 'fork'] as const;
-export type VmAction = (typeof vmActions)[number];
+export type VmAction = 'hibernate' | 'resume' | 'resumeCold' | 'fork';
 
 /** The server answers once memory was written or copied, on a disk that may be slow. */
 const SAVED_MEMORY_TIMEOUT_MS = 5 * 60_000;
