@@ -74,13 +74,11 @@ export const isCurrent = (vm: VmRecord, config: PoolConfig, snapshots: readonly 
     ({ kind, imageId, status }) => status === 'ready' && kind === vm.kind && imageId === vm.imageId,
   );
 
-/** Nothing new is like it: another image or size. Where no snapshot says so, it may be current again in a moment. */
+/** New ones are of another image or size. While no golden snapshot of its kind is ready, nothing says so. */
 function isStale(vm: VmRecord, config: PoolConfig, snapshots: readonly Snapshot[]): boolean {
   if (!config.vms.snapshots.golden || !isPlain(vm, config)) return true;
   if (vm.imageId === null || isCurrent(vm, config, snapshots)) return false;
-  return snapshots.some(
-    ({ kind, imageId, status }) => kind === vm.kind && (status === 'ready' || imageId === vm.imageId),
-  );
+  return snapshots.some(({ kind, status }) => kind === vm.kind && status === 'ready');
 }
 
 /** Does a VM that waits do for what is asked? */
