@@ -175,18 +175,24 @@ async function bootAndSave(
     });
     return [vm.address.machineId];
   } finally {
-    await keepConsole(config, image, kind, id);
+    await keepLogs(config, image, kind, id);
     await vms.destroy(id);
   }
 }
 
-/** The console of a maker outlives its room (F13). */
-async function keepConsole(config: Config, { id }: ImageManifest, kind: string, vmId: VmId): Promise<void> {
-  const { logPath } = vmPaths(config, vmId).console;
-  try {
-    await copyFile(logPath, join(storePaths(config.imageStore).logs, `golden-${id}-${kind}.console.log`));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
+/** Console and VMM's words of a maker outlive its room (F13). */
+async function keepLogs(config: Config, { id }: ImageManifest, kind: string, vmId: VmId): Promise<void> {
+  const { console, vmmLog } = vmPaths(config, vmId);
+  const kept = join(storePaths(config.imageStore).logs, `golden-${id}-${kind}`);
+  for (const [from, to] of [
+    [console.logPath, `${kept}.console.log`],
+    [vmmLog, `${kept}.vmm.log`],
+  ] as const) {
+    try {
+      await copyFile(from, to);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
   }
 }
 

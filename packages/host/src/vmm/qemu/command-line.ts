@@ -36,9 +36,10 @@ export function qemuArguments(spec: VmmSpec, { accelerator, tscKhz, vmmUser }: Q
     ...['-chardev', `file,id=console,path=${spec.consolePath},append=on`, '-serial', 'chardev:console'],
     ...['-kernel', spec.kernelPath, '-initrd', spec.initrdPath],
     ...['-append', ['console=ttyS0', 'reboot=t', 'panic=-1', ...timing, ...spec.kernelArguments].join(' ')],
+    // auto-read-only: before a save QEMU would open the disk anew, read-only, which its user may not, and fail.
     ...spec.drives.flatMap(({ id, path, readOnly }) => [
       '-drive',
-      `id=${id},file=${path},format=raw,if=none,readonly=${readOnly ? 'on' : 'off'},cache=writeback,discard=unmap${readOnly ? ',file.locking=off' : ''}`,
+      `id=${id},file=${path},format=raw,if=none,readonly=${readOnly ? 'on' : 'off'},cache=writeback,discard=unmap,${readOnly ? 'file.locking=off' : 'auto-read-only=off'}`,
       '-device',
       `virtio-blk-device,drive=${id},serial=${id}`,
     ]),
