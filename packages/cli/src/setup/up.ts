@@ -6,6 +6,7 @@ import {
   startProgress,
   type Check,
   type Config,
+  type SnapshotList,
 } from '@hearth/contract';
 import { connect } from '../api/connection.ts';
 import { controllerUrl, loadConfig } from '../config.ts';
@@ -21,6 +22,7 @@ import { debianPackagesStep, hostPackages } from './debian-packages.ts';
 import { diskSpaceStep } from './disk-space.ts';
 import { stayInForeground } from './foreground.ts';
 import { goldenImageStep } from './golden-image.ts';
+import { missingSnapshotsInWords } from './golden-snapshots.ts';
 import { guestAgentBundle, webBundle } from './bundles.ts';
 import { machineStep, requireRoot } from './machine.ts';
 import { removeEmptyNamespace } from './namespace.ts';
@@ -149,8 +151,7 @@ const publicUrl = (config: Config): string => config.controller.publicUrl ?? con
 
 interface FirstAnswers {
   link: string;
-  /** What is being made of golden snapshots, or why not; null where nothing is missing. */
-  snapshots: string | null;
+  snapshots: SnapshotList;
 }
 
 async function askController(
@@ -166,8 +167,7 @@ async function askController(
   });
   try {
     const { url } = await api.call('POST', signinLinkSchema, '/api/signin-links', { signal });
-    const { making } = await api.get(snapshotListSchema, '/api/snapshots', { signal });
-    return { link: url, snapshots: making };
+    return { link: url, snapshots: await api.get(snapshotListSchema, '/api/snapshots', { signal }) };
   } finally {
     await api.close();
   }
@@ -199,7 +199,8 @@ function sayUp(
       ? '      hearth status · hearth down'
       : '      Ctrl-C stops both daemons; VMs go on. To free everything: hearth down',
   );
-  if (snapshots !== null) out.line(`Golden snapshots: ${snapshots}; until they are ready, VMs boot cold.`);
+  const missing = config.vms.snapshots.golden ? missingSnapshotsInWords(snapshots) : null;
+  if (missing !== null) out.line(missing);
 }
 
 /** `hearth link`: another one-time link for a browser. */
