@@ -56,6 +56,9 @@ export interface AgentOptions {
   log: Log;
 }
 
+/** Between the thaw and the new wallpaper. */
+const WALLPAPER_DELAY_MS = 1000;
+
 type Configure = HostMessage & { type: 'configure' };
 
 export interface RunningAgent {
@@ -169,10 +172,13 @@ export async function startAgent({
     if (!(await freezer.thaw())) return undefined;
     log('thawed');
     board?.look();
-    // It shows the golden's name until now; nobody waits for it.
-    system.restartUnit(WALLPAPER_UNIT).catch((error: unknown) => {
-      log('the wallpaper could not be drawn anew', { error: describeError(error) });
-    });
+    // It shows the golden's name until then. Nobody waits for it: who looks is to have the processor first.
+    setTimeout(() => {
+      if (ended.signal.aborted) return;
+      system.restartUnit(WALLPAPER_UNIT).catch((error: unknown) => {
+        log('the wallpaper could not be drawn anew', { error: describeError(error) });
+      });
+    }, WALLPAPER_DELAY_MS);
     return undefined;
   };
   // The host answers each hello, and hello is said until an answer came: on a slow machine several answers come at once.

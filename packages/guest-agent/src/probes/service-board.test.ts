@@ -60,6 +60,27 @@ test('what stands still is not asked, counts for what needs it, and once thawed 
   }
 });
 
+test('what waited for a service is looked for as soon as that runs', async () => {
+  const probes: Probe[] = [
+    { name: 'desktop', after: ['display', 'browser'], check: () => Promise.resolve('painted') },
+    {
+      name: 'browser',
+      check: () => Promise.reject(new Error('asked')),
+      isFrozen: () => Promise.resolve(true),
+    },
+    { name: 'display', check: () => Promise.resolve('1280x720') },
+  ];
+  // Longer than a test may last.
+  const board = startServiceBoard({ ...fast, probes, searchMs: 60_000, watchMs: 60_000 });
+  try {
+    await vi.waitFor(() =>
+      expect(board.services().map(({ state }) => state)).toEqual(['running', 'running', 'frozen', 'running']),
+    );
+  } finally {
+    board.stop();
+  }
+});
+
 test('a check that costs much is followed by a longer rest, one that only waits is not', async () => {
   const restsMs = async (work: () => Promise<void>): Promise<number[]> => {
     const starts: number[] = [];

@@ -47,12 +47,19 @@ export function startServiceBoard({
   const isStopped = (): boolean => stopped.signal.aborted;
   const services = (): ServiceState[] => board.map((service) => ({ ...service }));
 
+  let cameUp = new AbortController();
   const set = (index: number, next: ServiceState): void => {
     const last = board[index];
     if (last === undefined || (last.state === next.state && last.detail === next.detail)) return;
     board[index] = next;
     if (last.state !== next.state) log('service', { ...next });
     onChange(services());
+    if (isUp(next) && !isUp(last)) {
+      // Who waits for it need not wait out its rest.
+      const earlier = cameUp;
+      cameUp = new AbortController();
+      earlier.abort();
+    }
   };
   const runs = (name: ServiceState['name']): boolean =>
     board.some((service) => service.name === name && isUp(service));
@@ -69,12 +76,7 @@ export function startServiceBoard({
       let running = false;
       // Taken before the look: who asks during it asks for another one.
       const round = asked.signal;
-      const missing = everRan ? undefined : probe.after?.find((name) => !runs(name));
-      if (missing !== undefined) {
-        set(index, { name: probe.name, state: 'starting', detail: `waits for ${missing}` });
-        await rest(searchMs, round);
-        continue;
-      }
+      const another = cameUp.signal;
       const before = cpuUsage();
       try {
         if ((await probe.isFrozen?.()) === true) {
@@ -82,6 +84,12 @@ export function startServiceBoard({
           everRan = false;
           set(index, { name: probe.name, state: 'frozen', detail: 'until somebody looks' });
           await rest(watchMs, round);
+          continue;
+        }
+        const missing = everRan ? undefined : probe.after?.find((name) => !runs(name));
+        if (missing !== undefined) {
+          set(index, { name: probe.name, state: 'starting', detail: `waits for ${missing}` });
+          await rest(searchMs, AbortSignal.any([round, another]));
           continue;
         }
         const detail = await probe.check(AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]));
