@@ -178,8 +178,9 @@ export function observe(vm: VmRecord, host: HostVm, now: Date, deleteAfterDays: 
   const next = withFacts(moved, host) ?? moved;
   const deletesAt =
     next.state === 'hibernated' && deleteAfterDays > 0 ? later(now, deleteAfterDays * DAY_MS) : null;
-  const kept = vm.state === 'hibernated' ? null : vm.readyAt;
-  return { ...next, version: vm.version + 1, deletesAt, readyAt: kept ?? readyAt(next) };
+  // Only a move that made it ready is dated by the host's mark.
+  const ready = next.readyAt === vm.readyAt ? vm.readyAt : readyAt(next);
+  return { ...next, version: vm.version + 1, deletesAt, readyAt: ready };
 }
 
 /** Address, image, origin and phases matter while a VM comes up and runs; afterwards they are history. */
