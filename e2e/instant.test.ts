@@ -19,6 +19,7 @@ import {
   requestVm,
   settled,
   showVm,
+  untilEvent,
   type Facts,
 } from './instant/lab-vms.ts';
 
@@ -138,14 +139,8 @@ test('a VMM killed in each phase of a restore: the VM fails with words, nothing 
 /** Waits until the VM has come so far; its VMM is there already. */
 async function untilPhase(vm: Vm, phase: BootPhase): Promise<void> {
   if (phase === 'vmm') return;
-  const endMs = performance.now() + 60_000;
   const wanted = bootPhases.slice(bootPhases.indexOf(phase));
-  for (;;) {
-    const now = (await (await lab.fetch(`/api/vms/${vm.id}`)).json()) as Vm;
-    if (phasesOf(now).some((reached) => wanted.includes(reached))) return;
-    if (performance.now() > endMs) throw new Error(`${vm.id} never came to ${phase}`);
-    await pause(5);
-  }
+  await untilEvent(lab, vm, (now) => phasesOf(now).some((reached) => wanted.includes(reached)));
 }
 
 test('F19: a host daemon killed during a restore: the VM lives or failed, and is never half', async () => {

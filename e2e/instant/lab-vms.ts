@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { execEventSchema, readEvents, vmSchema, type Vm } from '@hearth/contract';
+import { execEventSchema, readEvents, splitLines, vmSchema, type Vm } from '@hearth/contract';
 import { repository, vmmPids, type HearthLab } from '@hearth/testing';
 import { z } from 'zod';
 
@@ -114,8 +114,33 @@ export async function settled(
     const vm = vmSchema.parse(await (await lab.fetch(`/api/vms/${id}`)).json());
     if (states.includes(vm.state)) return vm;
     if (performance.now() > endMs) throw new Error(`${id} is ${vm.state} and not ${states.join(' or ')}`);
-    await pause(20);
+    // The API allows each user so many requests and no more.
+    await pause(300);
   }
+}
+
+/** Follows the events of a VM until one is found that fits. */
+export async function untilEvent(
+  lab: HearthLab,
+  { id }: Pick<Vm, 'id'>,
+  fits: (vm: Vm) => boolean,
+): Promise<void> {
+  const ending = new AbortController();
+  const events = await lab.fetch(`/api/vms/${id}/events`, {
+    headers: { accept: 'text/event-stream' },
+    signal: AbortSignal.any([ending.signal, AbortSignal.timeout(SETTLE_TIMEOUT_MS)]),
+  });
+  const lines = splitLines(events.body as unknown as AsyncIterable<Uint8Array>);
+  try {
+    for await (const line of lines) {
+      if (!line.startsWith('data: ')) continue;
+      const { vm } = z.object({ vm: vmSchema }).parse(JSON.parse(line.slice('data: '.length)));
+      if (fits(vm)) return;
+    }
+  } finally {
+    ending.abort();
+  }
+  throw new Error(`the events of ${id} ended`);
 }
 
 /** Waits for a VMM that wasn't there before. */

@@ -2,6 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { snapshotListSchema, type Snapshot, type SnapshotList, type VmKind } from '@hearth/contract';
 import type { HearthLab } from './hearth-lab.ts';
 
+/** The API allows each user so many requests and no more. */
+const POLL_MS = 2000;
 /** The first one on a machine boots a VM and searches its memory. */
 const MAKE_TIMEOUT_MS = 900_000;
 
@@ -33,6 +35,6 @@ export async function waitForGoldens(
         `no golden snapshot of ${kinds.join(', ')} within ${timeoutMs} ms (making: ${making ?? 'nothing'})\n` +
           JSON.stringify(snapshots, null, 2),
       );
-    await pause(250);
+    await pause(POLL_MS);
   }
 }
