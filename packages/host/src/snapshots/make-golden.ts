@@ -20,7 +20,7 @@ import {
 import { freeMiB } from '../disks/private-disk.ts';
 import { run } from '../exec/run.ts';
 import type { AgentClient, AgentEndpoint } from '../guest-link/agent-client.ts';
-import { hashFile, hashValue } from '../images/content-hash.ts';
+import { hashSparseFile, hashValue } from '../images/content-hash.ts';
 import { openImageSource } from '../images/image-source.ts';
 import { storePaths, writeJson } from '../images/image-store.ts';
 import { makeBuildFolder, removeTree } from '../images/leftovers.ts';
@@ -221,7 +221,7 @@ async function describe(
   const target = snapshotPaths(join(paths.folder, '..', id));
   const file = async (name: (typeof goldenFiles)[number]) => ({
     path: target[name],
-    sha256: await hashFile(paths[name], signal),
+    sha256: await hashSparseFile(paths[name], signal),
     bytes: (await stat(paths[name])).size,
   });
   return {

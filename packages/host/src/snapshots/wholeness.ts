@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { HearthError, type SnapshotManifest } from '@hearth/contract';
 import { z } from 'zod';
-import { hashFile } from '../images/content-hash.ts';
+import { hashSparseFile } from '../images/content-hash.ts';
 import { writeJson } from '../images/image-store.ts';
 import { isMissing } from '../images/missing-file.ts';
 import { goldenFiles, type GoldenFile, type SnapshotPaths, type StoredSnapshot } from './snapshot-store.ts';
@@ -68,7 +68,7 @@ async function verifyFile(
   paths: SnapshotPaths,
   signal: AbortSignal,
 ): Promise<void> {
-  const sha256 = await hashFile(paths[name], signal);
+  const sha256 = await hashSparseFile(paths[name], signal);
   if (sha256 === manifest[name].sha256) return;
   throw new HearthError(
     'snapshot_invalid',

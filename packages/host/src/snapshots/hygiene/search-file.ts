@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { dataExtents, holdsData } from '../../images/data-extents.ts';
 import { literalsOf, needleLiterals, type Literal } from './needles.ts';
 import type { SecretPattern } from './patterns.ts';
 
@@ -63,9 +64,11 @@ async function* pieces(path: string, signal: AbortSignal): AsyncGenerator<Piece>
   const zeros = Buffer.alloc(buffer.length);
   await using file = await open(path);
   const { size } = await file.stat();
+  const extents = await dataExtents(path, signal);
   for (let position = 0; position < size; position += PIECE_BYTES) {
     signal.throwIfAborted();
     const start = Math.max(0, position - BORDER_BYTES);
+    if (!holdsData(extents, start, position + PIECE_BYTES + BORDER_BYTES)) continue;
     const { bytesRead } = await file.read(buffer, 0, position + PIECE_BYTES + BORDER_BYTES - start, start);
     const read = buffer.subarray(0, bytesRead);
     if (read.equals(zeros.subarray(0, bytesRead))) continue;
