@@ -16,7 +16,10 @@ const DAY_S = 86_400;
 
 let lab: HearthLab;
 beforeAll(async () => {
-  lab = await makeLab({ vms: { snapshots: { golden: true } } });
+  lab = await makeLab({
+    controller: { rateLimit: { max: 100_000 } },
+    vms: { snapshots: { golden: true } },
+  });
   await lab.up();
   await waitForGoldens(lab, ['cli']);
 });

@@ -29,7 +29,10 @@ const MAKER = { token: 'this-token-of-a-snapshot-in-the-making-is-public', vncPa
 
 let lab: HearthLab;
 beforeAll(async () => {
-  lab = await makeLab({ vms: { snapshots: { golden: true } } });
+  lab = await makeLab({
+    controller: { rateLimit: { max: 100_000 } },
+    vms: { snapshots: { golden: true } },
+  });
   await lab.up();
   await waitForGoldens(lab);
 });
