@@ -128,7 +128,8 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
     });
     for (const { vm, why } of plan.remove) {
       log('a warm VM is given up', { vmId: vm.id, kind: vm.kind, why, code: vm.failure?.code });
-      if (why === 'failed') retryAtMs.set(vm.kind, nowMs + RETRY_MS);
+      // Lost with the host daemon's earlier life, it says nothing of the next one.
+      if (why === 'failed' && vm.failure?.code !== 'vm_lost') retryAtMs.set(vm.kind, nowMs + RETRY_MS);
       await giveUp(vm);
     }
     if (plan.add !== null) await refill(plan.add, capacity);

@@ -158,7 +158,8 @@ async function forwardToAgent(
   });
   // Its agent goes without a word: a connection to it would stay open for minutes.
   const stop = vms.onChange((vm) => {
-    if (vm.id === id && vm.state !== 'ready')
+    // Not while it is being saved: its command lives on, here if that fails, and in the saved memory if not.
+    if (vm.id === id && vm.state !== 'ready' && vm.state !== 'hibernating')
       gone.abort(new HearthError('vm_not_ready', `VM ${id} is ${vm.state}`, { vmId: id }));
   });
   reply.raw.on('close', stop);
