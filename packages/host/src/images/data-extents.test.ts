@@ -40,3 +40,16 @@ test('what filefrag prints is read; what it does not know counts as data', () =>
   expect(parseExtents('/x: FIBMAP unsupported')).toBeNull();
   expect(holdsData(null, 0, 1)).toBe(true);
 });
+
+test('a file system that has no map of extents leaves all as data', async () => {
+  const folder = await mkdtemp('/dev/shm/hearth-sparse-');
+  try {
+    const path = join(folder, 'sparse');
+    await using file = await open(path, 'w');
+    await file.truncate(MIB);
+    expect(await dataExtents(path)).toBeNull();
+    expect(await hashSparseFile(path)).toBe(await hashFile(path));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

@@ -8,6 +8,8 @@ export interface DataExtent {
 }
 
 const UNIT_BYTES = 4096;
+/** Done; and as filefrag ends where the file system (tmpfs) has no such map: its failure, EINVAL, ENOTTY, EOPNOTSUPP. */
+const OK_CODES = [0, 1, 22, 25, 95];
 const ROW = /^\s*\d+:\s+(\d+)\.\.\s*(\d+):/;
 
 /**
@@ -16,7 +18,7 @@ const ROW = /^\s*\d+:\s+(\d+)\.\.\s*(\d+):/;
  */
 export async function dataExtents(path: string, signal?: AbortSignal): Promise<DataExtent[] | null> {
   const { stdout, exitCode } = await run('filefrag', ['-s', '-v', `-b${UNIT_BYTES}`, path], {
-    ...{ okCodes: [0, 1], timeoutMs: 120_000 },
+    ...{ okCodes: OK_CODES, timeoutMs: 120_000 },
     ...(signal === undefined ? {} : { signal }),
   });
   return exitCode === 0 ? parseExtents(stdout) : null;
