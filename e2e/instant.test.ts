@@ -34,7 +34,7 @@ beforeAll(async () => {
     vms: { snapshots: { golden: true } },
   });
   await lab.up();
-  await waitForGoldens(lab);
+  await waitForGoldens(lab, ['cli']);
 });
 afterAll(() => lab.dispose());
 
@@ -165,6 +165,7 @@ test('F19: a host daemon killed during a restore: the VM lives or failed, and is
 });
 
 test('F7: a browser VM is there at once, frozen until someone looks, then a live desktop of its own', async () => {
+  await waitForGoldens(lab, ['browser']);
   const [vm, other] = [await createVm(lab, '--kind', 'browser'), await createVm(lab, '--kind', 'browser')];
   for (const clone of [vm, other]) {
     expect(clone).toMatchObject({ state: 'ready', origin: 'snapshot' });
