@@ -37,7 +37,8 @@ test('another process of the same user can’t say what a VM’s memory was', as
   const user = 'nobody';
   const receiving = await receiveState({ socketPath, user, pid: process.pid }, statePath, progress());
   // No Node: this checkout may be closed to other users.
-  const forge = '$s = IO::Socket::UNIX->new(Peer => shift) or exit 3; print $s "forged"; close $s';
+  const forge =
+    '$SIG{PIPE} = "IGNORE"; $s = IO::Socket::UNIX->new(Peer => shift) or exit 3; print $s "forged"; close $s';
   const forger = spawn('setpriv', [
     ...['--reuid=65534', '--clear-groups', 'perl', '-MIO::Socket::UNIX', '-e', forge, socketPath],
   ]);
