@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { HearthError, pause, type Progress } from '@hearth/contract';
+import { asHearthError, HearthError, pause, type Progress } from '@hearth/contract';
 import { z } from 'zod';
 import type { MemoryFile, SavedState } from '../vmm.ts';
 import type { QmpClient } from './qmp.ts';
@@ -49,11 +49,16 @@ export async function saveState(
     return await receiving.saved;
   } catch (error) {
     receiving.stop();
+    // What kept us from writing shows at QEMU's end as a broken pipe only.
+    const told = await receiving.saved.then(
+      () => error,
+      (cause: unknown) => (asHearthError(cause).code === 'disk_full' ? cause : error),
+    );
     await rm(statePath, { force: true });
     await qmp.execute('migrate_cancel', {}, progress).catch((cause: unknown) => {
       progress.log('a save under way could not be ended', { error: String(cause) });
     });
-    throw error;
+    throw told;
   }
 }
 

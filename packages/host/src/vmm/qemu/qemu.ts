@@ -1,4 +1,4 @@
-import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { access, open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { HearthError, pause, startProgress, type Progress } from '@hearth/contract';
 import { startDetached } from '../../exec/daemon.ts';
@@ -18,6 +18,16 @@ import { snapshotMachine } from './snapshot-machine.ts';
 /** Memory that QEMU needs beside the guest's and its translation cache. */
 const OVERHEAD_MIB = 256;
 const MONITOR_TIMEOUT_MS = 20_000;
+/** From the end of its monitor to that of its process. */
+const EXIT_WAIT_MS = 2000;
+
+/** A QEMU that we started ourselves. */
+interface Launched {
+  running: RunningVmm;
+  qmp: QmpClient;
+  /** The signal that ended it; null: it ended by itself. */
+  exit: Promise<NodeJS.Signals | null>;
+}
 
 export interface QemuOptions {
   machine: QemuMachine;
@@ -33,7 +43,7 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
     statePath: string | null,
     progress: Progress,
     onSpawned: (process: ProcessIdentity) => void,
-  ): Promise<{ running: RunningVmm; qmp: QmpClient }> => {
+  ): Promise<Launched> => {
     const group = await cgroups.create(spec.vmId, {
       memMiB: spec.memMiB + TRANSLATION_CACHE_MIB + OVERHEAD_MIB,
       cpus: spec.cpus + 0.5,
@@ -53,6 +63,7 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
       return file.fd;
     };
     let pid: number | undefined;
+    const exit = Promise.withResolvers<NodeJS.Signals | null>();
     let ended = '';
     try {
       const output = await opened(spec.logPath, 'a');
@@ -61,6 +72,7 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
       pid = child.pid;
       // The failure to start is seen below as a missing pid; without a listener it would end the daemon.
       child.on('exit', (code, signal) => {
+        exit.resolve(signal);
         ended =
           signal === null
             ? `exit code ${code ?? '?'}`
@@ -74,7 +86,8 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
     if (identity === null)
       throw new HearthError('vmm_failed', `${binary} could not be started: ${await lastWords(spec.logPath)}`);
     onSpawned(identity);
-    return attach(spec, identity, progress, { cgroups, vmmUser }, () => ended);
+    const attached = await attach(spec, identity, progress, { cgroups, vmmUser }, () => ended);
+    return { ...attached, exit: exit.promise };
   };
 
   return {
@@ -82,16 +95,24 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
     snapshots: {
       machine: () => snapshotMachine(binary, machine),
       load: async (spec, statePath, progress, onSpawned) => {
-        const { running, qmp } = await launch(spec, statePath, progress, onSpawned);
+        await requireFiles([statePath, ...(spec.memory === null ? [] : [spec.memory.path])]);
+        const { running, qmp, exit } = await launch(spec, statePath, progress, onSpawned);
         try {
           await loadState(qmp, spec.memory, progress);
+          return running;
         } catch (error) {
-          const words = await lastWords(spec.logPath);
+          // A QEMU that refuses the file ends by itself; one that was killed says nothing of the file.
+          const signal = await Promise.race([
+            exit,
+            pause(EXIT_WAIT_MS, progress.signal).catch(() => undefined),
+          ]);
           await running.kill();
-          if (progress.signal.aborted) throw error;
+          progress.throwIfAborted();
+          const words = await lastWords(spec.logPath);
+          if (typeof signal === 'string')
+            throw new HearthError('vmm_failed', `QEMU was ended by ${signal} while it loaded: ${words}`);
           throw new HearthError('snapshot_invalid', `QEMU refused ${statePath}: ${words}`, { cause: error });
         }
-        return running;
       },
     },
     start: async (spec, progress, onSpawned) => (await launch(spec, null, progress, onSpawned)).running,
@@ -101,6 +122,14 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
       return (await attach(spec, identity, progress, { cgroups, vmmUser })).running;
     },
   };
+}
+
+/** Another Hearth of the machine may have removed a golden snapshot since it was chosen. */
+async function requireFiles(paths: readonly string[]): Promise<void> {
+  for (const path of paths)
+    await access(path).catch((cause: unknown) => {
+      throw new HearthError('snapshot_invalid', `${path} is gone`, { cause });
+    });
 }
 
 /** QEMU writes its pid itself, so a daemon that died between starting it and recording it still finds it. */
