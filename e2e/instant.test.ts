@@ -1,9 +1,17 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { bootPhases, problemSchema, type BootPhase, type Vm } from '@hearth/contract';
-import { answerChallenge } from '@hearth/rfb';
+import {
+  bootPhases,
+  HearthError,
+  problemSchema,
+  startProgress,
+  type BootPhase,
+  type Vm,
+} from '@hearth/contract';
+import { joinServer, RfbRefusal } from '@hearth/rfb';
 import { countTraces, makeLab, noTraces, vmmPids, waitForGoldens, type HearthLab } from '@hearth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { talk } from '../packages/controller/src/desktops/connect-display.ts';
 import { connectHost } from '../packages/controller/src/host-link/unix-socket.ts';
 import { openBrowser, signIn } from './browser.ts';
 import { difference } from './desktop/picture.ts';
@@ -93,7 +101,7 @@ test('F46: two clones of one snapshot are two VMs: addresses, ids, keys, randomn
     const ask = `curl -s -o /dev/null -w '%{http_code}' -H 'authorization: Bearer ${MAKER.token}' http://127.0.0.1:8080/health`;
     expect(await inVm(lab, vm, ask)).toBe('401');
     // Nothing of the maker is left: neither its id nor what it ran.
-    expect(await inVm(lab, vm, 'cat /etc/hostname /proc/sys/kernel/hostname')).toContain(vm.id);
+    expect(await inVm(lab, vm, 'cat /proc/sys/kernel/hostname')).toContain(vm.id);
     expect(await inVm(lab, vm, 'ls -A /home/hearth /tmp | wc -l')).toMatch(/\d/);
   }
   await remove(one, two);
@@ -195,12 +203,13 @@ test('F7: a browser VM is there at once, frozen until someone looks, then a live
         await page.keyboard.press('Control+l');
         await page.keyboard.type('about:blank#typed');
         await page.keyboard.press('Enter');
-        await pause(1000);
+        // Keys that come faster than a slow guest takes them only pile up.
+        await pause(5000);
         return difference(before, await screenOf(page));
       },
-      { timeout: 60_000 },
+      { timeout: 90_000 },
     )
-    .toBeGreaterThan(0.01);
+    .toBeGreaterThan(0.5);
   const facts = await inVm(lab, vm, 'hostname; cat /etc/machine-id');
   expect(facts).toContain(vm.id);
   await remove(vm);
@@ -224,26 +233,13 @@ async function vncPassword(vm: Vm): Promise<string> {
 /** Whether the VM's VNC server takes that password. */
 async function vncOpens(vm: Vm, password: string): Promise<boolean> {
   const { socket } = await openDisplay(vm);
-  const bytes = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-  let held = Buffer.alloc(0);
-  const read = async (count: number): Promise<Buffer> => {
-    while (held.length < count) {
-      const chunk = await bytes.next();
-      if (chunk.done === true) throw new Error('the VNC server closed the connection');
-      held = Buffer.concat([held, chunk.value]);
-    }
-    const part = held.subarray(0, count);
-    held = held.subarray(count);
-    return part;
-  };
+  const progress = startProgress({ what: 'logging in at the VNC server', timeoutMs: 15_000 });
   try {
-    await read(12);
-    socket.write('RFB 003.008\n');
-    const types = await read((await read(1))[0] ?? 0);
-    expect([...types], 'VncAuth').toContain(2);
-    socket.write(Buffer.from([2]));
-    socket.write(answerChallenge(password, await read(16)));
-    return (await read(4)).readUInt32BE(0) === 0;
+    await talk(socket, joinServer(password), progress);
+    return true;
+  } catch (error) {
+    if (error instanceof HearthError && error.options.cause instanceof RfbRefusal) return false;
+    throw error;
   } finally {
     socket.destroy();
   }

@@ -1,6 +1,6 @@
 import { access, open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
-import { HearthError, pause, startProgress, type Progress } from '@hearth/contract';
+import { HearthError, pause, startProgress, withAbort, type Progress } from '@hearth/contract';
 import { startDetached } from '../../exec/daemon.ts';
 import {
   identifyProcess,
@@ -25,8 +25,12 @@ const EXIT_WAIT_MS = 2000;
 interface Launched {
   running: RunningVmm;
   qmp: QmpClient;
-  /** The signal that ended it; null: it ended by itself. */
-  exit: Promise<NodeJS.Signals | null>;
+  exit: Promise<Exit>;
+}
+
+interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
 }
 
 export interface QemuOptions {
@@ -63,21 +67,14 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
       return file.fd;
     };
     let pid: number | undefined;
-    const exit = Promise.withResolvers<NodeJS.Signals | null>();
-    let ended = '';
+    const exit = Promise.withResolvers<Exit>();
     try {
       const output = await opened(spec.logPath, 'a');
       const descriptors = statePath === null ? [] : [await opened(statePath, 'r')];
       const child = startDetached(command, args, { output, descriptors });
       pid = child.pid;
       // The failure to start is seen below as a missing pid; without a listener it would end the daemon.
-      child.on('exit', (code, signal) => {
-        exit.resolve(signal);
-        ended =
-          signal === null
-            ? `exit code ${code ?? '?'}`
-            : `ended by ${signal} (somebody's, or the kernel's for want of memory)`;
-      });
+      child.on('exit', (code, signal) => exit.resolve({ code, signal }));
       child.on('error', (error) => progress.log('QEMU could not be started', { error: error.message }));
     } finally {
       for (const file of files) await file.close();
@@ -86,7 +83,7 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
     if (identity === null)
       throw new HearthError('vmm_failed', `${binary} could not be started: ${await lastWords(spec.logPath)}`);
     onSpawned(identity);
-    const attached = await attach(spec, identity, progress, { cgroups, vmmUser }, () => ended);
+    const attached = await attach(spec, identity, progress, { cgroups, vmmUser }, exit.promise);
     return { ...attached, exit: exit.promise };
   };
 
@@ -102,15 +99,15 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
           return running;
         } catch (error) {
           // A QEMU that refuses the file ends by itself; one that was killed says nothing of the file.
-          const signal = await Promise.race([
-            exit,
-            pause(EXIT_WAIT_MS, progress.signal).catch(() => undefined),
-          ]);
+          const ended = await soon(exit);
           await running.kill();
           progress.throwIfAborted();
           const words = await lastWords(spec.logPath);
-          if (typeof signal === 'string')
-            throw new HearthError('vmm_failed', `QEMU was ended by ${signal} while it loaded: ${words}`);
+          if (ended !== null && ended.signal !== null)
+            throw new HearthError(
+              'vmm_failed',
+              `QEMU died while it loaded: ${describeExit(ended)}; ${words}`,
+            );
           throw new HearthError('snapshot_invalid', `QEMU refused ${statePath}: ${words}`, { cause: error });
         }
       },
@@ -122,6 +119,20 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
       return (await attach(spec, identity, progress, { cgroups, vmmUser })).running;
     },
   };
+}
+
+const describeExit = ({ code, signal }: Exit): string =>
+  signal === null
+    ? `exit code ${code ?? '?'}`
+    : `ended by ${signal} (somebody's, or the kernel's for want of memory)`;
+
+/** The news of a process's end comes a little after the end itself; null where it doesn't. */
+async function soon(exit: Promise<Exit>): Promise<Exit | null> {
+  const wait = AbortSignal.timeout(EXIT_WAIT_MS);
+  return withAbort(exit, wait).catch((error: unknown) => {
+    if (!wait.aborted) throw error;
+    return null;
+  });
 }
 
 /** Another Hearth of the machine may have removed a golden snapshot since it was chosen. */
@@ -146,9 +157,14 @@ async function attach(
   identity: ProcessIdentity,
   progress: Progress,
   { cgroups, vmmUser }: { cgroups: CgroupTree; vmmUser: string | null },
-  /** How the process ended, as far as its parent knows. */
-  howEnded: () => string = () => '',
+  /** How the process ends; only its parent gets to know. */
+  exit?: Promise<Exit>,
 ): Promise<{ running: RunningVmm; qmp: QmpClient }> {
+  const ending = async (): Promise<string> => {
+    const ended = exit === undefined ? null : await soon(exit);
+    const words = await lastWords(spec.logPath);
+    return ended === null ? words : `${describeExit(ended)}; ${words}`;
+  };
   let qmp: QmpClient;
   try {
     qmp = await QmpClient.connect(
@@ -160,7 +176,7 @@ async function attach(
     await endProcess(identity);
     await cgroups.remove(spec.vmId);
     if (error instanceof HearthError && error.code !== 'vmm_failed') throw error;
-    throw new HearthError('vmm_failed', `QEMU did not start: ${await lastWords(spec.logPath)}`, {
+    throw new HearthError('vmm_failed', `QEMU did not start: ${await ending()}`, {
       cause: error,
     });
   }
@@ -169,8 +185,7 @@ async function attach(
     await qmp.closed;
     // Its monitor closed: it is about to be gone, or hangs and is ended.
     if (!hold.released) await endProcess(identity);
-    const words = await lastWords(spec.logPath);
-    return [howEnded(), words].filter((text) => text !== '').join('; ');
+    return ending();
   })();
   const openControl = async (within: Progress): Promise<Duplex> => {
     for (;;) {
