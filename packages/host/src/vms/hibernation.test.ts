@@ -103,7 +103,7 @@ describe('a VM that sleeps', () => {
     await expect(host.resume(ID, { ...request(), cold: false })).rejects.toMatchObject({
       code: 'snapshot_invalid',
     });
-    expect(host.get(ID).state).toBe('hibernated');
+    expect(host.get(ID)).toMatchObject({ state: 'hibernated', failure: { code: 'snapshot_invalid' } });
     await host.resume(ID, { ...request(), cold: true });
     expect((await until(host, ID, 'ready')).origin).toBe('image');
     await expectTruth(machine, host);

@@ -96,7 +96,13 @@ export class LiveVm {
     const { id, state } = this.record;
     if (state === 'ready' || state === 'booting' || state === 'creating') return;
     const check = startProgress({ what: 'checking the saved memory', timeoutMs: SETUP_TIMEOUT_MS });
-    if (!cold) await checkMemory(this.record.saved, await this.#deps.vmm(), this.#paths, check);
+    try {
+      if (!cold) await checkMemory(this.record.saved, await this.#deps.vmm(), this.#paths, check);
+    } catch (error) {
+      const failure = toFailure(asHearthError(error), new Date(this.#deps.now()));
+      if (this.record.state === 'hibernated') this.#cell.change({ failure });
+      throw error;
+    }
     if (this.record.state !== 'hibernated')
       throw new HearthError('not_hibernatable', `VM ${id} is ${this.record.state}`, { vmId: id });
     this.#run = this.#newRun();
