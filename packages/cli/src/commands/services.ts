@@ -12,9 +12,9 @@ export function addServiceCommands(program: Command): void {
     .action(async (options: UpOptions) => (await import('../setup/up.ts')).up(options));
 
   withCommonOptions(program.command('down'))
-    .description('delete all VMs, hibernated ones too, and stop Hearth (root)')
+    .description('delete all VMs but hibernated ones, and stop Hearth (root)')
     .option('--keep-vms', 'leave VMs running; the next `up` adopts them')
-    .option('--purge', 'remove its state (database, consoles, tokens) as well; images stay')
+    .option('--purge', 'remove its state (database, consoles, tokens, hibernated VMs) as well; images stay')
     .action(async (options: DownOptions) => (await import('../setup/down.ts')).down(options));
 
   withCommonOptions(program.command('status'))

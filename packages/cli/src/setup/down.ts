@@ -39,12 +39,14 @@ export async function down(options: DownOptions): Promise<void> {
   try {
     const running = await findRunning(config, signal);
     const deleted: string[] = [];
+    // Hibernated VMs are files only, and their owners' work.
+    const staying: readonly string[] = options.purge === true ? [] : ['hibernated'];
     if (options.keepVms !== true) {
       // By the controller first, so that its records say what happened; then whatever the host has beside them.
       if (running.controller.health !== null && running.host.health !== null)
-        deleted.push(...(await deleteThroughController(options, context)));
+        deleted.push(...(await deleteThroughController(options, staying, context)));
       await stopProcess(places(config).controllerPid, 'controller');
-      if (running.host.health !== null) deleted.push(...(await deleteThroughHost(config, context)));
+      if (running.host.health !== null) deleted.push(...(await deleteThroughHost(config, staying, context)));
     }
     const stopped = await stopDaemons(config);
     if (running.controller.process !== null && !stopped.includes('controller')) stopped.push('controller');
@@ -67,6 +69,7 @@ export async function down(options: DownOptions): Promise<void> {
 
 async function deleteThroughController(
   options: DownOptions,
+  staying: readonly string[],
   { environment, out, signal }: Context,
 ): Promise<VmId[]> {
   const api = await connect(options.config === undefined ? {} : { config: options.config }, {
@@ -76,7 +79,9 @@ async function deleteThroughController(
   });
   try {
     const vms = await allVms(api, signal);
-    const ids = vms.filter(({ state }) => state !== 'deleted').map(({ id }) => id);
+    const ids = vms
+      .filter(({ state }) => state !== 'deleted' && !staying.includes(state))
+      .map(({ id }) => id);
     if (ids.length > 0) out.note(`deleting ${ids.length} VM${ids.length === 1 ? '' : 's'}…`);
     await Promise.all(ids.map((id) => removeVm(api, id, signal)));
     return ids;
@@ -91,11 +96,17 @@ async function deleteThroughController(
   }
 }
 
-async function deleteThroughHost(config: Config, { signal }: Context): Promise<VmId[]> {
+async function deleteThroughHost(
+  config: Config,
+  staying: readonly string[],
+  { signal }: Context,
+): Promise<VmId[]> {
   const api = connectHost(config);
   try {
     const { vms } = await api.get(hostVmListSchema, '/v1/vms', { signal });
-    const ids = vms.filter(({ state }) => state !== 'gone').map(({ id }) => vmIdSchema.parse(id));
+    const ids = vms
+      .filter(({ state }) => state !== 'gone' && !staying.includes(state))
+      .map(({ id }) => vmIdSchema.parse(id));
     await Promise.all(
       ids.map(async (id) => {
         const { body } = await api.open('DELETE', `/v1/vms/${id}`, { signal, timeoutMs: DELETE_TIMEOUT_MS });
