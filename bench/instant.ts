@@ -201,7 +201,9 @@ async function warm(): Promise<void> {
 async function untilWarm(lab: HearthLab): Promise<void> {
   const endMs = performance.now() + WARM_TIMEOUT_MS;
   for (;;) {
-    const { vms } = z.object({ vms: z.array(vmSchema) }).parse(await (await lab.fetch('/api/vms')).json());
+    const { vms } = z
+      .object({ vms: z.array(vmSchema) })
+      .parse(await (await lab.fetch('/api/vms?all=true')).json());
     if (vms.some(({ userId, state }) => userId === null && state === 'ready')) return;
     if (performance.now() > endMs) throw new Error('no VM is kept warm');
     await pause(100);

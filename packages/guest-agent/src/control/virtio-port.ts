@@ -23,9 +23,12 @@ export interface VirtioPortOptions {
 }
 
 const REOPEN_MS = 100;
-/** After a connect, a disconnect or traffic the next message is probably near; a clone goes on in the middle of it. */
+/**
+ * After a connect, a disconnect or traffic the next message is probably near; a clone goes on in the middle of it.
+ * Not for long: under emulation so many looks cost a fifth of a processor.
+ */
 const BUSY_POLL_MS = 10;
-const BUSY_FOR_MS = 5000;
+const BUSY_FOR_MS = 500;
 const IDLE_POLL_MS = 100;
 /** A host that doesn't read for so long has lost what was meant for it. */
 const STUCK_MS = 5000;
