@@ -128,6 +128,18 @@ export function createHostNetwork({
       await ensureTap(run, plan, address, config.vms.vmmUser, links, progress.signal);
   }
 
+  /** Somebody waits: whether one of that name is left over is looked up only where that keeps it from being made. */
+  async function makeTap(address: Address, progress: Progress): Promise<void> {
+    const { vmmUser } = config.vms;
+    try {
+      await ensureTap(run, plan, address, vmmUser, [], progress.signal);
+    } catch (error) {
+      const links = await listLinks(run, progress.signal);
+      if (!links.some(({ ifname }) => ifname === address.tap)) throw error;
+      await ensureTap(run, plan, address, vmmUser, links, progress.signal);
+    }
+  }
+
   async function dnsmasqUser(progress: Progress): Promise<string> {
     const { exitCode } = await run('id', ['-u', 'dnsmasq'], { signal: progress.signal, okCodes: [0, 1] });
     return exitCode === 0 ? 'dnsmasq' : 'nobody';
@@ -191,9 +203,8 @@ export function createHostNetwork({
       inTurn(progress, async () => {
         const server = running();
         attached.set(address.ip, address);
-        const links = await listLinks(run, progress.signal);
         await Promise.all([
-          ensureTap(run, plan, address, config.vms.vmmUser, links, progress.signal),
+          makeTap(address, progress),
           applyRules(run, pinCommands(address), progress.signal),
           server.addReservation(address, progress),
         ]);
