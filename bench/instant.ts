@@ -13,7 +13,7 @@ import { makeLab, waitForGoldens, type HearthLab } from '@hearth/testing';
 import { z } from 'zod';
 import type { BareRestoreInput } from './instant/bare-restore.ts';
 import { startCpuLoad } from './instant/cpu-load.ts';
-import { bareRestoreMs, manyAtOnceMs, pssMiB, sleepAndWake, start } from './instant/measure.ts';
+import { bareRestoreMs, manyAtOnceMs, sleepAndWake, start, vmmMemory } from './instant/measure.ts';
 import { createVm, removeVm } from './lib/create-vm.ts';
 import { context, figure, median, report, say, type Figure } from './lib/report.ts';
 
@@ -134,23 +134,28 @@ async function together(lab: HearthLab): Promise<void> {
 async function memory(lab: HearthLab, kind: VmKind, count: number): Promise<void> {
   const cold = await start(lab, kind, 'cold');
   await pause(SETTLE_MS);
-  const coldMiB = await pssMiB(lab);
+  const { allMiB: coldMiB } = await vmmMemory(lab);
   await removeVm(lab, cold.vm);
   const clones: Vm[] = [(await createVm(lab, { kind })).vm];
   await pause(SETTLE_MS);
-  const firstMiB = await pssMiB(lab);
+  const first = await vmmMemory(lab);
   while (clones.length < count) clones.push((await createVm(lab, { kind })).vm);
   await pause(SETTLE_MS);
-  const addedMiB = ((await pssMiB(lab)) - firstMiB) / (count - 1);
+  const all = await vmmMemory(lab);
+  const addedMiB = (all.allMiB - first.allMiB) / (count - 1);
+  const addedGuestMiB = (all.guestMiB - first.guestMiB) / (count - 1);
   for (const vm of clones) await removeVm(lab, vm);
   figures.push(
-    figure(`memory that a further ${kind} clone adds / its first`, addedMiB / firstMiB, 'ratio', {
+    figure(`memory that a further ${kind} clone adds / its first`, addedMiB / first.allMiB, 'ratio', {
       most: 0.25,
     }),
+    context('  the same of the guest’s memory alone', addedGuestMiB / first.guestMiB, 'ratio'),
     context('  a further clone / a cold VM', addedMiB / coldMiB, 'ratio'),
     context(`  a cold ${kind} VM (PSS of its VMM)`, coldMiB, 'MiB'),
-    context('  the first clone alone', firstMiB, 'MiB'),
+    context('  the first clone alone', first.allMiB, 'MiB'),
+    context('  of it the guest’s memory', first.guestMiB, 'MiB'),
     context(`  each of ${count - 1} more`, addedMiB, 'MiB'),
+    context('  of it the guest’s memory', addedGuestMiB, 'MiB'),
   );
 }
 

@@ -83,14 +83,27 @@ export async function manyAtOnceMs(lab: HearthLab, kind: VmKind, count: number):
   return ms;
 }
 
-/** Proportional set size of all VMMs of this Hearth in MiB: a page that n processes share counts as 1/n in each. */
-export async function pssMiB(lab: HearthLab): Promise<number> {
-  let kib = 0;
+export interface VmmMemory {
+  allMiB: number;
+  /** Of it, clones' guest memory: what is mapped from a golden snapshot. */
+  guestMiB: number;
+}
+
+/** Proportional set size of all VMMs of this Hearth: a page that n processes share counts as 1/n in each. */
+export async function vmmMemory(lab: HearthLab): Promise<VmmMemory> {
+  const snapshots = join(lab.config.imageStore, 'snapshots');
+  let all = 0;
+  let guest = 0;
   for (const pid of await vmmPids(lab.config)) {
-    const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
-    kib += Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1]);
+    let isGuest = false;
+    for (const line of (await readFile(`/proc/${pid}/smaps`, 'utf8')).split('\n')) {
+      if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) isGuest = line.includes(snapshots);
+      const kib = Number(/^Pss:\s+(\d+) kB/.exec(line)?.[1] ?? 0);
+      all += kib;
+      if (isGuest) guest += kib;
+    }
   }
-  return kib / 1024;
+  return { allMiB: all / 1024, guestMiB: guest / 1024 };
 }
 
 interface Sleep {
