@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { errorCodes, errorTable, layers, type ErrorCode, type Layer } from './error-table.ts';
+import { errorCodes, errorTable, type ErrorCode } from './error-table.ts';
+import { layers, type Layer } from './layers.ts';
 
 /** One field that was wrong. `path` is dotted, e.g. `network.subnet`. */
 export const fieldIssueSchema = z.object({ path: z.string(), message: z.string() });

@@ -8,6 +8,7 @@ export * from './guest-protocol.ts';
 export * from './host-api.ts';
 export * from './ids.ts';
 export * from './image.ts';
+export * from './layers.ts';
 export * from './ndjson.ts';
 export * from './progress.ts';
 export * from './secret.ts';
