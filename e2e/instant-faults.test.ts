@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { listImages, readImage } from '../packages/host/src/images/image-store.ts';
 import { createVm, inVm, post, settled } from './instant/lab-vms.ts';
 import { openScratchStore, type ScratchStore } from './instant/scratch-store.ts';
-import { uncleanSchema, type UncleanInput } from './instant/unclean-maker.ts';
+import { uncleanSchema, type UncleanInput } from './instant/unclean-messages.ts';
 
 const STORE = process.env['HEARTH_IMAGE_STORE'] ?? '/var/cache/hearth';
 const MAKE_TIMEOUT_MS = 400_000;

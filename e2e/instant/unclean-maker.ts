@@ -1,38 +1,23 @@
 import { mkdir } from 'node:fs/promises';
-import {
-  asHearthError,
-  execEventSchema,
-  imageManifestSchema,
-  parseConfig,
-  readEvents,
-  vmSizeSchema,
-} from '@hearth/contract';
-import { z } from 'zod';
+import { asHearthError, execEventSchema, parseConfig, readEvents } from '@hearth/contract';
 import { makeGolden } from '../../packages/host/src/snapshots/make-golden.ts';
+import { uncleanInputSchema, type UncleanOutcome } from './unclean-messages.ts';
 
 /**
  * Makes a golden snapshot of a CLI VM in which something was done first. Runs in a namespace of its own; input by argv; prints what
  * came of it.
  */
-const inputSchema = z.object({
-  config: z.unknown(),
-  image: imageManifestSchema,
-  size: vmSizeSchema,
-  needles: z.array(z.string()),
-  /** Shell line that its root runs before it is saved. */
-  plant: z.string(),
-});
-export const uncleanSchema = z.object({
-  /** null: it was published. */
-  error: z.object({ code: z.string(), detail: z.string() }).nullable(),
-});
-export type UncleanInput = z.input<typeof inputSchema>;
-
 const PLANT_TIMEOUT_MS = 60_000;
-const { config: raw, image, size, needles, plant } = inputSchema.parse(JSON.parse(process.argv[2] ?? ''));
+const {
+  config: raw,
+  image,
+  size,
+  needles,
+  plant,
+} = uncleanInputSchema.parse(JSON.parse(process.argv[2] ?? ''));
 const config = parseConfig(raw, {});
 for (const folder of [config.stateDir, config.runDir]) await mkdir(folder, { recursive: true, mode: 0o755 });
-const outcome: z.infer<typeof uncleanSchema> = { error: null };
+const outcome: UncleanOutcome = { error: null };
 try {
   await makeGolden({
     ...{ config, image, needles, wanted: { kind: 'cli', ...size, desktop: null } },
