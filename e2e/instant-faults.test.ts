@@ -60,7 +60,11 @@ test('a memory that was altered and a state that was cut off are refused by name
   for (const path of Object.values(damaged)) await chmod(path, 0o644);
   await flipOneByte(damaged.cli);
   await truncate(damaged.browser, (await stat(damaged.browser)).size - 100);
-  const lab = await makeLab({ imageStore: scratch.path, vms: { snapshots: { golden: true } } });
+  const lab = await makeLab({
+    imageStore: scratch.path,
+    controller: { rateLimit: { max: 100_000 } },
+    vms: { snapshots: { golden: true } },
+  });
   try {
     await lab.up();
     const created = vmSchema.parse(await (await post(lab, '/api/vms', { kind: 'cli' })).json());
@@ -74,7 +78,7 @@ test('a memory that was altered and a state that was cut off are refused by name
         (path) => !snapshots.some(({ status, detail }) => status === 'invalid' && detail.includes(path)),
       );
     };
-    await expect.poll(untold, { timeout: REMAKE_TIMEOUT_MS, interval: 200 }).toEqual([]);
+    await expect.poll(untold, { timeout: REMAKE_TIMEOUT_MS, interval: 1000 }).toEqual([]);
     const health = (await (await lab.fetch('/health')).json()) as { checks: { name: string; ok: boolean }[] };
     expect(health.checks.find(({ name }) => name.includes('snapshots'))?.ok).toBe(false);
     // It is made anew, once nobody boots, and used.

@@ -40,8 +40,9 @@ export async function addSnapshot(
   const paths = snapshotPaths(snapshotFolder(store, id));
   await mkdir(paths.folder);
   const content = async (name: 'memory' | 'state' | 'upper') => {
-    await writeFile(paths[name], `${name} of ${id}`);
-    return { path: paths[name], sha256: await hashFile(paths[name], signal), bytes: name.length };
+    const text = `${name} of ${id}`;
+    await writeFile(paths[name], text);
+    return { path: paths[name], sha256: await hashFile(paths[name], signal), bytes: text.length };
   };
   const manifest: SnapshotManifest = {
     ...{

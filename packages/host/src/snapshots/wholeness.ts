@@ -40,6 +40,8 @@ export async function verifySnapshot(
   try {
     // Before the hashing: what is written meanwhile must show afterwards.
     before = await takeFingerprints(paths);
+    // What was cut off shows without reading anything.
+    for (const name of goldenFiles) requireSize(name, manifest, paths, before);
     for (const name of goldenFiles) await verifyFile(name, manifest, paths, signal);
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
@@ -60,6 +62,19 @@ export async function lastVerifiedMs({ verified }: SnapshotPaths): Promise<numbe
 
 export async function rememberVerified(paths: SnapshotPaths, fingerprints: Fingerprints): Promise<void> {
   await writeJson(paths.verified, fingerprints);
+}
+
+function requireSize(
+  name: GoldenFile,
+  { id, ...manifest }: SnapshotManifest,
+  paths: SnapshotPaths,
+  found: Fingerprints,
+): void {
+  if (found[name].bytes === String(manifest[name].bytes)) return;
+  throw new HearthError(
+    'snapshot_invalid',
+    `${id}: ${paths[name]} has ${found[name].bytes} bytes, it was made with ${manifest[name].bytes}`,
+  );
 }
 
 async function verifyFile(
