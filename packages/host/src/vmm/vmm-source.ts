@@ -35,6 +35,7 @@ export function createVmmSource({ config, images, cgroups, log }: VmmSourceOptio
   let found: AcceleratorProbe | null = null;
   let failure: string | null = null;
   let probing: Promise<AcceleratorProbe> | null = null;
+  let chosen: Vmm | null = null;
 
   const findOut = async (): Promise<AcceleratorProbe> => {
     const image = await images.current();
@@ -66,10 +67,9 @@ export function createVmmSource({ config, images, cgroups, log }: VmmSourceOptio
     probe,
     vmm: async () => {
       const { accelerator } = await probe();
-      return createQemu({
-        machine: { accelerator, tscKhz: await readTscKhz(), vmmUser: config.vms.vmmUser },
-        cgroups,
-      });
+      const tscKhz = await readTscKhz();
+      chosen ??= createQemu({ machine: { accelerator, tscKhz, vmmUser: config.vms.vmmUser }, cgroups });
+      return chosen;
     },
     accelerator: () => found?.accelerator ?? 'unknown',
     check: () => ({

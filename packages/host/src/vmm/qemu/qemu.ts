@@ -1,6 +1,13 @@
 import { access, open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
-import { HearthError, pause, startProgress, withAbort, type Progress } from '@hearth/contract';
+import {
+  HearthError,
+  pause,
+  startProgress,
+  withAbort,
+  type Progress,
+  type SnapshotMachine,
+} from '@hearth/contract';
 import { startDetached } from '../../exec/daemon.ts';
 import {
   identifyProcess,
@@ -41,6 +48,8 @@ export interface QemuOptions {
 
 export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: QemuOptions): Vmm {
   const { vmmUser } = machine;
+  /** Asked once: a daemon that goes on keeps its VMM. */
+  let known: Promise<SnapshotMachine> | null = null;
   /** Starts the process; `statePath`: it waits for what is in that file. */
   const launch = async (
     spec: VmmSpec,
@@ -90,7 +99,13 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
   return {
     name: 'qemu',
     snapshots: {
-      machine: () => snapshotMachine(binary, machine),
+      machine: () => {
+        known ??= snapshotMachine(binary, machine).catch((error: unknown) => {
+          known = null;
+          throw error;
+        });
+        return known;
+      },
       load: async (spec, statePath, progress, onSpawned) => {
         await requireFiles([statePath, ...(spec.memory === null ? [] : [spec.memory.path])]);
         const { running, qmp, exit } = await launch(spec, statePath, progress, onSpawned);
