@@ -15,7 +15,7 @@ const SETTLE_MS = 4000;
 const lab = await makeLab();
 try {
   await lab.up();
-  await using browser = await openBrowser({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
+  await using browser = await openBrowser({ viewport: { width: 1280, height: 800 }, colorScheme: 'light', reducedMotion: 'reduce' });
   const page = await browser.context.newPage();
   const shoot = async (name: string, of: Page = page): Promise<void> => {
     await of.screenshot({ path: join(import.meta.dirname, `${name}.png`) });
@@ -65,7 +65,7 @@ try {
   await page.waitForTimeout(SETTLE_MS);
   await page.evaluate('scrollTo(0, 0)');
   await shoot('console-dark');
-  await page.emulateMedia({ colorScheme: 'light' });
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
   await shoot('console');
 
   await page.setViewportSize({ width: 360, height: 740 });
