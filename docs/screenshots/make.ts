@@ -15,7 +15,11 @@ const SETTLE_MS = 4000;
 const lab = await makeLab();
 try {
   await lab.up();
-  await using browser = await openBrowser({ viewport: { width: 1280, height: 800 }, colorScheme: 'light', reducedMotion: 'reduce' });
+  await using browser = await openBrowser({
+    viewport: { width: 1280, height: 800 },
+    colorScheme: 'light',
+    reducedMotion: 'reduce',
+  });
   const page = await browser.context.newPage();
   const shoot = async (name: string, of: Page = page): Promise<void> => {
     await of.screenshot({ path: join(import.meta.dirname, `${name}.png`) });
