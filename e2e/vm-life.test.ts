@@ -33,7 +33,7 @@ test('a CLI VM: ready with the booked address, exec, files, console, delete, not
   const vm = await createVm();
   expect(vm.state).toBe('ready');
   expect(vm.timeline.phases.map(({ phase }) => phase).sort()).toEqual(
-    ['admitted', 'agent', 'disk', 'init', 'kernel', 'network', 'ready', 'tap', 'vmm'].sort(),
+    ['admitted', 'agent', 'disk', 'identity', 'init', 'kernel', 'network', 'ready', 'tap', 'vmm'].sort(),
   );
 
   // The guest's own view, not the controller's.
