@@ -56,8 +56,11 @@ export async function openHost({
   for (const folder of [config.stateDir, config.runDir])
     await mkdir(folder, { recursive: true, mode: 0o755 });
   const images = pinned(openImageSource(config.imageStore), imageId);
-  const goldens = createGoldenService({ config, images, log, vmm: () => runtime.vmmSource.vmm() });
-  const runtime = await openRuntime({ config, images, goldens: goldens.source, log });
+  // A VM that is taken up in the middle of a restore asks for its snapshot before all of the runtime is open.
+  const vmm = async () => (await opening).vmmSource.vmm();
+  const goldens = createGoldenService({ config, images, log, vmm });
+  const opening = openRuntime({ config, images, goldens: goldens.source, log });
+  const runtime = await opening;
   const { vms, network, book, agents, vmmSource } = runtime;
 
   const health = async (): Promise<HostHealth> => {

@@ -59,7 +59,7 @@ export class LiveVm {
     const endpoint = this.#reach();
     this.#cell.markUsed();
     const { origin, phases } = this.record;
-    if (origin === 'snapshot' && !phases.some(({ phase }) => phase === 'thaw')) this.#run.guest().thaw();
+    if (origin === 'snapshot' && !phases.some(({ phase }) => phase === 'thaw')) this.#run.thaw();
     return endpoint;
   }
 
@@ -275,11 +275,13 @@ export class LiveVm {
     const setup = this.#run.progress('preparing the VM', SETUP_TIMEOUT_MS);
     const way = await this.#way(cold, { ...this.record, imageId: manifest.id });
     const disk = makeDisk(way, this.record, this.#paths, this.#deps, setup);
-    await Promise.all([
+    const outcomes = await Promise.allSettled([
       disk.then(() => this.#cell.mark('disk')),
       network.attach(address, setup).then(() => this.#cell.mark('tap')),
       this.#run.startCapture(),
     ]);
+    // Only once all have ended: what one of them made late, nobody would give back.
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     return way;
   }
 

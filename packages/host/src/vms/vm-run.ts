@@ -129,6 +129,11 @@ export class VmRun {
     }
   }
 
+  /** While nobody talks with the guest, the next look asks again. */
+  thaw(): void {
+    this.#guest?.thaw();
+  }
+
   closeGuest(): void {
     this.#guest?.close();
   }
