@@ -9,19 +9,24 @@ import { problemSchema, vmSchema, type Vm } from '@hearth/contract';
 import { countTraces, makeLab, noTraces, vmmPids, waitForGoldens, type HearthLab } from '@hearth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { vmPaths } from '../packages/host/src/vms/vm-paths.ts';
-import { clockErrorMs, createVm, factsOf, inVm, post, settled, showVm } from './instant/lab-vms.ts';
+import {
+  clockErrorMs,
+  createVm,
+  factsOf,
+  inVm,
+  openInstantLab,
+  post,
+  removeAll,
+  settled,
+  showVm,
+} from './instant/lab-vms.ts';
 
 const runFile = promisify(execFile);
 const DAY_S = 86_400;
 
 let lab: HearthLab;
 beforeAll(async () => {
-  lab = await makeLab({
-    controller: { rateLimit: { max: 100_000 } },
-    vms: { snapshots: { golden: true } },
-  });
-  await lab.up();
-  await waitForGoldens(lab, ['cli']);
+  lab = await openInstantLab();
 });
 afterAll(() => lab.dispose());
 
@@ -29,10 +34,7 @@ const hibernate = async (vm: Vm): Promise<Vm> => vmSchema.parse(await lab.json([
 const resume = async (vm: Vm, ...more: string[]): Promise<Vm> =>
   vmSchema.parse(await lab.json(['vm', 'resume', vm.id, ...more]));
 const fork = async (vm: Vm): Promise<Vm> => vmSchema.parse(await lab.json(['vm', 'fork', vm.id]));
-const remove = async (...vms: Vm[]): Promise<void> => {
-  expect((await lab.cli(['vm', 'rm', ...vms.map(({ id }) => id)])).exitCode).toBe(0);
-  await expect.poll(() => countTraces(lab.config), { timeout: 10_000 }).toEqual(noTraces);
-};
+const remove = (...vms: Vm[]): Promise<void> => removeAll(lab, ...vms);
 
 /** A process that counts in its memory alone, and a file that is on no disk. */
 async function startCounter(vm: Vm, secret: string): Promise<void> {

@@ -9,10 +9,11 @@ import {
   type Vm,
 } from '@hearth/contract';
 import { joinServer, RfbRefusal } from '@hearth/rfb';
-import { countTraces, makeLab, noTraces, vmmPids, waitForGoldens, type HearthLab } from '@hearth/testing';
+import { countTraces, noTraces, vmmPids, waitForGoldens, type HearthLab } from '@hearth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { talk } from '../packages/controller/src/desktops/connect-display.ts';
 import { connectHost } from '../packages/controller/src/host-link/unix-socket.ts';
+import { MAKER_TOKEN, MAKER_VNC_PASSWORD } from '../packages/host/src/snapshots/make-golden.ts';
 import { openBrowser, signIn } from './browser.ts';
 import { difference } from './desktop/picture.ts';
 import { connectedDesktop, screenOf } from './desktop/screen.ts';
@@ -23,7 +24,9 @@ import {
   factsOf,
   inVm,
   newVmmPid,
+  openInstantLab,
   post,
+  removeAll,
   requestVm,
   settled,
   showVm,
@@ -32,25 +35,15 @@ import {
 } from './instant/lab-vms.ts';
 
 const MIB = 1024 * 1024;
-/** The maker's, in packages/host/src/snapshots/make-golden.ts. */
-const MAKER = { token: 'this-token-of-a-snapshot-in-the-making-is-public', vncPassword: 'golden00' };
 
 let lab: HearthLab;
 beforeAll(async () => {
-  lab = await makeLab({
-    controller: { rateLimit: { max: 100_000 } },
-    vms: { snapshots: { golden: true } },
-  });
-  await lab.up();
-  await waitForGoldens(lab, ['cli']);
+  lab = await openInstantLab();
 });
 afterAll(() => lab.dispose());
 
 const phasesOf = (vm: Vm): BootPhase[] => vm.timeline.phases.map(({ phase }) => phase);
-const remove = async (...vms: Vm[]): Promise<void> => {
-  expect((await lab.cli(['vm', 'rm', ...vms.map(({ id }) => id)])).exitCode).toBe(0);
-  await expect.poll(() => countTraces(lab.config), { timeout: 10_000 }).toEqual(noTraces);
-};
+const remove = (...vms: Vm[]): Promise<void> => removeAll(lab, ...vms);
 
 /** Every fact is another one in each. */
 function expectStrangers(all: Facts[]): void {
@@ -98,7 +91,7 @@ test('F46: two clones of one snapshot are two VMs: addresses, ids, keys, randomn
   for (const vm of [one, two]) {
     expect(await clockErrorMs(lab, vm), "the guest's clock").toBeLessThan(1000);
     // What everybody may know opens nothing.
-    const ask = `curl -s -o /dev/null -w '%{http_code}' -H 'authorization: Bearer ${MAKER.token}' http://127.0.0.1:8080/health`;
+    const ask = `curl -s -o /dev/null -w '%{http_code}' -H 'authorization: Bearer ${MAKER_TOKEN}' http://127.0.0.1:8080/health`;
     expect(await inVm(lab, vm, ask)).toBe('401');
     // Nothing of the maker is left: neither its id nor what it ran.
     expect(await inVm(lab, vm, 'cat /proc/sys/kernel/hostname')).toContain(vm.id);
@@ -180,10 +173,10 @@ test('F7: a browser VM is there at once, frozen until someone looks, then a live
     expect(phasesOf(clone)).not.toContain('thaw');
   }
   const passwords = [await vncPassword(vm), await vncPassword(other)];
-  expect(new Set([...passwords, MAKER.vncPassword]).size).toBe(3);
+  expect(new Set([...passwords, MAKER_VNC_PASSWORD]).size).toBe(3);
   // Each is opened by its own password alone.
   expect(await vncOpens(vm, passwords[0] ?? '')).toBe(true);
-  for (const wrong of [passwords[1] ?? '', MAKER.vncPassword]) expect(await vncOpens(vm, wrong)).toBe(false);
+  for (const wrong of [passwords[1] ?? '', MAKER_VNC_PASSWORD]) expect(await vncOpens(vm, wrong)).toBe(false);
   await remove2(other);
 
   await using browser = await openBrowser({ viewport: { width: 1280, height: 720 } });

@@ -1,7 +1,16 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { execEventSchema, readEvents, splitLines, vmSchema, type Vm } from '@hearth/contract';
-import { repository, vmmPids, type HearthLab } from '@hearth/testing';
+import {
+  countTraces,
+  makeLab,
+  noTraces,
+  repository,
+  vmmPids,
+  waitForGoldens,
+  type HearthLab,
+} from '@hearth/testing';
+import { expect } from 'vitest';
 import { z } from 'zod';
 
 const FACTS_SCRIPT = join(repository, 'e2e/instant/guest-facts.mjs');
@@ -23,6 +32,23 @@ export type Facts = z.infer<typeof factsSchema> & {
   /** Of the first command that its agent ran: the first that is heard of the agent's own randomness. */
   firstExecId: string;
 };
+
+/** A Hearth whose CLI VMs start from their golden snapshot. */
+export async function openInstantLab(): Promise<HearthLab> {
+  const lab = await makeLab({
+    controller: { rateLimit: { max: 100_000 } },
+    vms: { snapshots: { golden: true } },
+  });
+  await lab.up();
+  await waitForGoldens(lab, ['cli']);
+  return lab;
+}
+
+/** Removes the last VMs of a lab; nothing of any is left then. */
+export async function removeAll(lab: HearthLab, ...vms: Pick<Vm, 'id'>[]): Promise<void> {
+  expect((await lab.cli(['vm', 'rm', ...vms.map(({ id }) => id)])).exitCode).toBe(0);
+  await expect.poll(() => countTraces(lab.config), { timeout: 10_000 }).toEqual(noTraces);
+}
 
 export async function createVm(lab: HearthLab, ...more: string[]): Promise<Vm> {
   const kind = more.includes('--kind') ? [] : ['--kind', 'cli'];

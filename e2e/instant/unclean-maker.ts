@@ -3,10 +3,8 @@ import { asHearthError, execEventSchema, parseConfig, readEvents } from '@hearth
 import { makeGolden } from '../../packages/host/src/snapshots/make-golden.ts';
 import { uncleanInputSchema, type UncleanOutcome } from './unclean-messages.ts';
 
-/**
- * Makes a golden snapshot of a CLI VM in which something was done first. Runs in a namespace of its own; input by argv; prints what
- * came of it.
- */
+// Makes a golden snapshot of a CLI VM in which something was done first. Runs in a namespace of its own; input by argv; prints what
+// came of it.
 const PLANT_TIMEOUT_MS = 60_000;
 const {
   config: raw,

@@ -45,6 +45,9 @@ export const serviceStateSchema = z.object({
   detail: z.string(),
 });
 export type ServiceState = z.infer<typeof serviceStateSchema>;
+/** What is frozen ran when the snapshot was made, and does again as soon as somebody looks. */
+export const isUp = ({ state }: Pick<ServiceState, 'state'>): boolean =>
+  state === 'running' || state === 'frozen';
 
 /** What only this VM has; given by the host before the agent serves anybody. */
 export const guestIdentitySchema = z.object({

@@ -58,6 +58,13 @@ export const phaseMarkSchema = z.object({
 });
 export type PhaseMark = z.infer<typeof phaseMarkSchema>;
 
+/** The marks by time: those of the way to `ready`, and those of what happened when someone came to look. */
+export function splitPhases(marks: readonly PhaseMark[]): { toReady: PhaseMark[]; later: PhaseMark[] } {
+  const sorted = marks.toSorted((a, b) => a.atMs - b.atMs);
+  const isLater = ({ phase }: PhaseMark): boolean => bootPhases.indexOf(phase) > bootPhases.indexOf('ready');
+  return { toReady: sorted.filter((mark) => !isLater(mark)), later: sorted.filter(isLater) };
+}
+
 /** What a VM came up from. image: a boot; snapshot: a golden snapshot; hibernation: its own memory, or that of the VM it was forked from. */
 export const vmOrigins = ['image', 'snapshot', 'hibernation'] as const;
 export const vmOriginSchema = z.enum(vmOrigins);

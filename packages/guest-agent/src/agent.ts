@@ -1,5 +1,6 @@
 import {
   HearthError,
+  isUp,
   type AgentHealth,
   type GuestAddress,
   type GuestDisplay,
@@ -24,7 +25,7 @@ import { createHttpServer } from './http/server.ts';
 import { createTokenGate } from './http/token.ts';
 import { watchAddress } from './network/address-watcher.ts';
 import type { Probe } from './probes/probe.ts';
-import { isUp, startServiceBoard, type ServiceBoard } from './probes/service-board.ts';
+import { startServiceBoard, type ServiceBoard } from './probes/service-board.ts';
 import { describeError } from './log.ts';
 import type { GuestSystem } from './system/guest-system.ts';
 import type { Freezer } from './system/freezer.ts';

@@ -1,4 +1,4 @@
-import { bootPhases, type BootPhase, type PhaseMark, type Vm, type VmOrigin } from '@hearth/contract';
+import type { BootPhase, Vm, VmOrigin } from '@hearth/contract';
 
 /** What is the case once a phase is reached. */
 export const phaseWords: Readonly<Record<BootPhase, string>> = {
@@ -30,11 +30,4 @@ export function originInWords({ origin, timeline }: Pick<Vm, 'origin' | 'timelin
   if (origin === null) return null;
   const waited = timeline.phases.some(({ phase }) => phase === 'taken');
   return `${originWords[origin]}${waited ? ', and the warm pool' : ''}`;
-}
-
-/** The marks by time: those of the way to `ready`, and those of what happened when someone came to look. */
-export function splitPhases(marks: readonly PhaseMark[]): { toReady: PhaseMark[]; later: PhaseMark[] } {
-  const sorted = marks.toSorted((a, b) => a.atMs - b.atMs);
-  const isLater = ({ phase }: PhaseMark): boolean => bootPhases.indexOf(phase) > bootPhases.indexOf('ready');
-  return { toReady: sorted.filter((mark) => !isLater(mark)), later: sorted.filter(isLater) };
 }

@@ -1,7 +1,7 @@
-import type { PhaseMark, Vm } from '@hearth/contract';
+import { splitPhases, type PhaseMark, type Vm } from '@hearth/contract';
 import { formatDuration } from './duration.ts';
 import type { Paint } from './output.ts';
-import { originInWords, phaseWords, splitPhases } from './phase-words.ts';
+import { originInWords, phaseWords } from './phase-words.ts';
 
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 

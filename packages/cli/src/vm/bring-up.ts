@@ -1,8 +1,8 @@
-import type { PhaseMark, Vm } from '@hearth/contract';
+import { splitPhases, type PhaseMark, type Vm } from '@hearth/contract';
 import type { Api } from '../api/client.ts';
 import type { Context } from '../context.ts';
 import { formatDuration } from '../terminal/duration.ts';
-import { originInWords, phaseWords, splitPhases } from '../terminal/phase-words.ts';
+import { originInWords, phaseWords } from '../terminal/phase-words.ts';
 import { untilReady } from './follow.ts';
 
 /** `--no-wait` gives false. */

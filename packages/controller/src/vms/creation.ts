@@ -14,7 +14,7 @@ import type { World } from '../clock.ts';
 import type { Identity } from '../domain/users/identity.ts';
 import { IDEMPOTENCY_MS, later } from '../domain/users/lifetimes.ts';
 import { decideDesktop, decideSize, quotaExceeded } from '../domain/vms/limits.ts';
-import { requireHibernatable, requireReach } from '../domain/vms/reach.ts';
+import { requireHibernatable } from '../domain/vms/reach.ts';
 import { newVm, taken, type VmRecord } from '../domain/vms/vm-record.ts';
 import type { HostLink } from '../host-link/host-link.ts';
 import type { UserStore } from '../store/users.ts';
@@ -212,7 +212,6 @@ async function forkable(book: VmBook, id: VmId): Promise<OwnedVm> {
   const vm = await book.store.get(id);
   if (vm === null) throw new HearthError('not_found', `there is no VM ${id}`, { vmId: id });
   requireHibernatable(vm);
-  if (vm.state === 'deleting' || vm.state === 'deleted') requireReach(vm);
   const { userId } = vm;
   if (userId === null || (vm.state !== 'ready' && vm.state !== 'hibernated'))
     throw new HearthError('not_hibernatable', `${id} is ${vm.state}`, { vmId: id });

@@ -74,7 +74,6 @@ export function createHibernation({ book, handOver, pool }: HibernationDeps): Hi
     hibernate: async (vm, call) => {
       requireHibernatable(vm);
       const { id } = vm;
-      if (vm.state === 'deleting' || vm.state === 'deleted') requireReach(vm);
       if (vm.state === 'ready') await handOver.hibernate(id, call.requestId);
       const now = await settle(await newest(vm), call);
       if (now.state === 'hibernated') return now;

@@ -1,4 +1,4 @@
-import { pause, type Log, type ServiceState } from '@hearth/contract';
+import { isUp, pause, type Log, type ServiceState } from '@hearth/contract';
 import { describeError } from '../log.ts';
 import type { Probe } from './probe.ts';
 import { cpuUsage } from 'node:process';
@@ -126,9 +126,4 @@ export function startServiceBoard({
     },
     stop: () => stopped.abort(),
   };
-}
-
-/** A frozen service ran, and does again as soon as somebody looks. */
-export function isUp({ state }: ServiceState): boolean {
-  return state === 'running' || state === 'frozen';
 }

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { HearthError, type Progress } from '@hearth/contract';
-import { run } from '../exec/run.ts';
+import { copySparse } from './copy-sparse.ts';
 
 /** Room that must stay free when a VM is made: its disk grows only later, and the host must not choke. */
 const MIN_FREE_MIB = 1024;
@@ -24,8 +24,5 @@ export async function makePrivateDisk(
   if (free < MIN_FREE_MIB) {
     throw new HearthError('disk_full', `${folder} has ${free} MiB free; a new VM needs ${MIN_FREE_MIB} MiB`);
   }
-  await run('cp', ['--sparse=always', '--reflink=auto', templatePath, path], {
-    signal: progress.signal,
-    code: 'disk_failed',
-  });
+  await copySparse(templatePath, path, { signal: progress.signal, code: 'disk_failed' });
 }

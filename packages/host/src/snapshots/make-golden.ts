@@ -17,6 +17,7 @@ import {
   type SnapshotManifest,
   type VmId,
 } from '@hearth/contract';
+import { copySparse } from '../disks/copy-sparse.ts';
 import { freeMiB } from '../disks/private-disk.ts';
 import { run } from '../exec/run.ts';
 import type { AgentClient, AgentEndpoint } from '../guest-link/agent-client.ts';
@@ -42,8 +43,8 @@ import { rememberVerified, takeFingerprints, verifySnapshot } from './wholeness.
 /** Counted up where what a maker does to its VM changes: older snapshots are then made anew. */
 const MAKER_VERSION = 1;
 /** Known to everybody, and so no secret that a snapshot could give away; every clone gets its own before it is reachable. */
-const MAKER_TOKEN = 'this-token-of-a-snapshot-in-the-making-is-public';
-const MAKER_VNC_PASSWORD = 'golden00';
+export const MAKER_TOKEN = 'this-token-of-a-snapshot-in-the-making-is-public';
+export const MAKER_VNC_PASSWORD = 'golden00';
 /** Longest wait for the VM; the host's own deadlines end it earlier. */
 const BOOT_TIMEOUT_MS = 15 * 60_000;
 const SAVE_TIMEOUT_MS = 5 * 60_000;
@@ -170,9 +171,7 @@ async function bootAndSave(
       startProgress({ what: 'saving the VM', timeoutMs: SAVE_TIMEOUT_MS, signal, log }),
     );
     onStage('copying the disk');
-    await run('cp', ['--sparse=always', '--reflink=auto', vmPaths(config, id).upper, paths.upper], {
-      ...{ signal, timeoutMs: FILE_TIMEOUT_MS, code: 'snapshot_failed' },
-    });
+    await copySparse(vmPaths(config, id).upper, paths.upper, { signal, code: 'snapshot_failed' });
     return [vm.address.machineId];
   } finally {
     await keepLogs(config, image, kind, id);

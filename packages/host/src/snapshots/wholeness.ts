@@ -1,23 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { HearthError, type SnapshotManifest } from '@hearth/contract';
 import { z } from 'zod';
+import { fileFingerprint } from '../disks/file-fingerprint.ts';
 import { hashSparseFile } from '../images/content-hash.ts';
 import { writeJson } from '../images/image-store.ts';
 import { isMissing } from '../images/missing-file.ts';
 import { goldenFiles, type GoldenFile, type SnapshotPaths, type StoredSnapshot } from './snapshot-store.ts';
 
-/** Changes with every write to a file: the kernel alone sets ctime. */
-const fingerprintSchema = z.strictObject({
-  bytes: z.string(),
-  inode: z.string(),
-  mtimeNs: z.string(),
-  ctimeNs: z.string(),
-});
-const verifiedSchema = z.strictObject({
-  memory: fingerprintSchema,
-  state: fingerprintSchema,
-  upper: fingerprintSchema,
-});
+const verifiedSchema = z.strictObject({ memory: z.string(), state: z.string(), upper: z.string() });
 export type Fingerprints = z.infer<typeof verifiedSchema>;
 
 /** Are the files the ones that were hashed last, untouched since? Quick: reads no content. */
@@ -41,7 +31,7 @@ export async function verifySnapshot(
     // Before the hashing: what is written meanwhile must show afterwards.
     before = await takeFingerprints(paths);
     // What was cut off shows without reading anything.
-    for (const name of goldenFiles) requireSize(name, manifest, paths, before);
+    for (const name of goldenFiles) await requireSize(name, manifest, paths);
     for (const name of goldenFiles) await verifyFile(name, manifest, paths, signal);
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
@@ -64,16 +54,16 @@ export async function rememberVerified(paths: SnapshotPaths, fingerprints: Finge
   await writeJson(paths.verified, fingerprints);
 }
 
-function requireSize(
+async function requireSize(
   name: GoldenFile,
   { id, ...manifest }: SnapshotManifest,
   paths: SnapshotPaths,
-  found: Fingerprints,
-): void {
-  if (found[name].bytes === String(manifest[name].bytes)) return;
+): Promise<void> {
+  const { size } = await stat(paths[name]);
+  if (size === manifest[name].bytes) return;
   throw new HearthError(
     'snapshot_invalid',
-    `${id}: ${paths[name]} has ${found[name].bytes} bytes, it was made with ${manifest[name].bytes}`,
+    `${id}: ${paths[name]} has ${size} bytes, it was made with ${manifest[name].bytes}`,
   );
 }
 
@@ -93,10 +83,7 @@ async function verifyFile(
 
 export async function takeFingerprints(paths: SnapshotPaths): Promise<Fingerprints> {
   const [memory, state, upper] = await Promise.all(
-    [paths.memory, paths.state, paths.upper].map(async (path) => {
-      const { size, ino, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-      return { bytes: `${size}`, inode: `${ino}`, mtimeNs: `${mtimeNs}`, ctimeNs: `${ctimeNs}` };
-    }),
+    [paths.memory, paths.state, paths.upper].map(fileFingerprint),
   );
   return verifiedSchema.parse({ memory, state, upper });
 }

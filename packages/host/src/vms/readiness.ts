@@ -1,5 +1,6 @@
 import {
   HearthError,
+  isUp,
   pause,
   servicesOfKind,
   type AgentHealth,
@@ -62,9 +63,6 @@ export function judgeWords(
     words.services.some((service) => service.name === name && isUp(service));
   return words.configured && words.ip !== null && servicesOfKind[vm.kind].every(runs);
 }
-
-/** What is frozen was running when the snapshot was made, and does again once someone looks. */
-const isUp = ({ state }: ServiceState): boolean => state === 'running' || state === 'frozen';
 
 /** Which services are not running yet, with what their probes saw. */
 export function missingServices(services: readonly ServiceState[]): string {

@@ -1,6 +1,7 @@
 import { open, rename, stat } from 'node:fs/promises';
 import { HearthError, type Progress } from '@hearth/contract';
-import { run } from '../exec/run.ts';
+import { copySparse } from '../disks/copy-sparse.ts';
+import { fileFingerprint } from '../disks/file-fingerprint.ts';
 import type { SavedMemory } from '../journal/vm-records.ts';
 import type { RunningVmm, SnapshotVerbs, Vmm } from '../vmm/vmm.ts';
 import { hashFile } from '../images/content-hash.ts';
@@ -25,7 +26,7 @@ export async function saveMemory(
   await rename(paths.newState, paths.savedState);
   return {
     ...{ bytes, sha256 },
-    fingerprint: await fingerprintOf(paths.savedState),
+    fingerprint: await fileFingerprint(paths.savedState),
     machine: await snapshots.machine(),
   };
 }
@@ -52,7 +53,7 @@ export async function checkMemory(
       'snapshot_invalid',
       `${savedState} has ${found.size} bytes, ${saved.bytes} were saved`,
     );
-  if ((await fingerprintOf(savedState)) === saved.fingerprint) return saved;
+  if ((await fileFingerprint(savedState)) === saved.fingerprint) return saved;
   const sha256 = await hashFile(savedState, progress.signal);
   if (sha256 !== saved.sha256)
     throw new HearthError(
@@ -68,17 +69,7 @@ export async function copySaved(from: VmPaths, to: VmPaths, progress: Progress):
     [from.upper, to.upper],
     [from.savedState, to.savedState],
   ] as const)
-    await run('cp', ['--sparse=always', '--reflink=auto', source, target], {
-      signal: progress.signal,
-      timeoutMs: 300_000,
-      code: 'disk_failed',
-    });
-}
-
-/** Changes with every write to the file: the kernel alone sets ctime. */
-async function fingerprintOf(path: string): Promise<string> {
-  const { size, ino, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-  return [size, ino, mtimeNs, ctimeNs].join(' ');
+    await copySparse(source, target, { signal: progress.signal, code: 'disk_failed' });
 }
 
 function verbs({ name, snapshots }: Vmm): SnapshotVerbs {

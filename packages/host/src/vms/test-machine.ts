@@ -24,7 +24,7 @@ import { VmHost } from './vm-host.ts';
 
 const IMAGE = 'img-000000000000' as ImageManifest['id'];
 const file = { path: '/f', sha256: '0'.repeat(64), bytes: 1 };
-const image = {
+export const testImage = {
   id: IMAGE,
   kernel: { ...file, release: '6' },
   initrd: file,
@@ -198,8 +198,8 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       vmm: () => Promise.resolve(vmm),
       probe: () => Promise.resolve({ accelerator: 'tcg' as const, slowness: 1, detail: '' }),
       images: {
-        current: () => Promise.resolve(image),
-        byId: () => Promise.resolve(image),
+        current: () => Promise.resolve(testImage),
+        byId: () => Promise.resolve(testImage),
         upperTemplate: () => Promise.resolve(template),
       },
       network: {

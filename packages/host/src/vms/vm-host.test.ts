@@ -2,28 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HearthError, parseConfig, type ImageManifest } from '@hearth/contract';
+import { HearthError, parseConfig } from '@hearth/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAgentClient } from '../guest-link/agent-client.ts';
 import { vmRecordSchema, type VmRecord } from '../journal/vm-records.ts';
 import type { RunningVmm } from '../vmm/vmm.ts';
 import { createBootSlots } from './admission.ts';
 import { randomSecrets } from './boot-secrets.ts';
+import { testImage } from './test-machine.ts';
 import { VmHost } from './vm-host.ts';
 
 const ID = 'vm-000000000001' as VmRecord['id'];
-const file = { path: '/f', sha256: '0'.repeat(64), bytes: 1 };
-const manifest = {
-  id: 'img-000000000000',
-  kernel: { ...file, release: '6' },
-  initrd: file,
-  layers: [
-    { ...file, role: 'base' },
-    { ...file, role: 'agent' },
-  ],
-  agent: { version: '1', sha256: file.sha256 },
-} as ImageManifest;
-
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hearth-vm-host-'));
@@ -33,7 +22,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 /** What a daemon that died left: a record whose VMM still runs. */
 const leftBehind = (state: VmRecord['state']): VmRecord =>
   vmRecordSchema.parse({
-    ...{ id: ID, kind: 'cli', state, cpus: 1, memMiB: 2048, diskMiB: 1024, imageId: manifest.id },
+    ...{ id: ID, kind: 'cli', state, cpus: 1, memMiB: 2048, diskMiB: 1024, imageId: testImage.id },
     address: {
       ip: '10.0.0.2',
       mac: '02:48:0a:00:00:02',
@@ -80,8 +69,8 @@ function hostAfterRestart(record: VmRecord, { detachFails = false } = {}) {
       }),
     probe: () => Promise.resolve({ accelerator: 'tcg', slowness: 1, detail: '' }),
     images: {
-      current: () => Promise.resolve(manifest),
-      byId: () => Promise.resolve(manifest),
+      current: () => Promise.resolve(testImage),
+      byId: () => Promise.resolve(testImage),
       upperTemplate: () => Promise.resolve('/none'),
     },
     addresses: {

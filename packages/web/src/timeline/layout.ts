@@ -1,5 +1,5 @@
-import type { BootPhase, Vm } from '@hearth/contract';
-import { phaseUnderWay, splitPhases, wayOf } from './phase-words.ts';
+import { splitPhases, type BootPhase, type Vm } from '@hearth/contract';
+import { phaseUnderWay, wayOf } from './phase-words.ts';
 
 export interface Bar {
   phase: BootPhase;

@@ -1,4 +1,4 @@
-import { bootPhases, type BootPhase, type PhaseMark, type Vm, type VmKind } from '@hearth/contract';
+import type { BootPhase, Vm, VmKind } from '@hearth/contract';
 
 /** What goes on until a phase is reached. */
 const doing: Readonly<Record<BootPhase, string>> = {
@@ -68,11 +68,4 @@ export function phaseUnderWay(vm: Start): BootPhase | null {
   const way = wayOf(vm);
   const last = Math.max(-1, ...vm.timeline.phases.map(({ phase }) => way.indexOf(phase)));
   return way[last + 1] ?? null;
-}
-
-/** The marks by time: those of the way to `ready`, and those of what happened when someone came to look. */
-export function splitPhases(marks: readonly PhaseMark[]): { toReady: PhaseMark[]; later: PhaseMark[] } {
-  const sorted = marks.toSorted((a, b) => a.atMs - b.atMs);
-  const isLater = ({ phase }: PhaseMark): boolean => bootPhases.indexOf(phase) > bootPhases.indexOf('ready');
-  return { toReady: sorted.filter((mark) => !isLater(mark)), later: sorted.filter(isLater) };
 }

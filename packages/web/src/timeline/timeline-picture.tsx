@@ -1,11 +1,11 @@
-import type { BootPhase, PhaseMark, Vm } from '@hearth/contract';
+import { splitPhases, type BootPhase, type PhaseMark, type Vm } from '@hearth/contract';
 import type { ReactElement } from 'react';
 import { useTicking } from '../design/use-ticking.ts';
 import { useWidth } from '../design/use-width.ts';
 import { formatSpan } from '../vms/age.ts';
 import { isBooting, originInWords } from '../vms/state-words.ts';
 import { layOut, type Bar } from './layout.ts';
-import { phaseInWords, phaseLabel, splitPhases } from './phase-words.ts';
+import { phaseInWords, phaseLabel } from './phase-words.ts';
 import { useElapsed } from './use-elapsed.ts';
 import './timeline.css';
 

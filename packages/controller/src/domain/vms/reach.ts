@@ -58,8 +58,10 @@ export function notResumed(vm: VmRecord): HearthError | null {
   return outOfReach(vm);
 }
 
-/** Throws not_hibernatable where a VM is not one that can be hibernated, in whatever state it is. */
-export function requireHibernatable({ id, kind, userId }: VmRecord): void {
+/** Throws not_hibernatable where a VM is not one that can be hibernated, in whatever state it is; vm_deleted where it is gone. */
+export function requireHibernatable(vm: VmRecord): void {
+  const { id, kind, userId, state } = vm;
   const reason = kind !== 'cli' ? `it is of kind ${kind}` : userId === null ? 'it is a warm VM' : null;
   if (reason !== null) throw new HearthError('not_hibernatable', `${id}: ${reason}`, { vmId: id });
+  if (state === 'deleting' || state === 'deleted') requireReach(vm);
 }

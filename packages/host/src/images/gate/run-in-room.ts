@@ -1,18 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import {
-  asHearthError,
-  HearthError,
-  imageEventSchema,
-  parseWith,
-  startProgress,
-  type ErrorCode,
-  type ImageEvent,
-  type Log,
-} from '@hearth/contract';
+import { HearthError, startProgress, type ErrorCode, type ImageEvent, type Log } from '@hearth/contract';
 import { run } from '../../exec/run.ts';
 import { prepareNamespace } from '../../network/namespace.ts';
-import { runBound } from '../bound-run.ts';
 import { openStore } from '../image-store.ts';
+import { runToldChild } from '../told-child.ts';
 import { closeGateRoom, openGateRoom } from './gate-rooms.ts';
 
 const NAMESPACE_TIMEOUT_MS = 60_000;
@@ -41,28 +32,9 @@ export async function runInRoom({ store, inside, signal, emit, log, code }: Room
       log,
     });
     await prepareNamespace(room.config, run, progress);
-    let failure: ImageEvent | null = null;
-    const onLine = (line: string): void => {
-      const event = readEvent(line, code);
-      if (event === null) log(line);
-      else if (event.type === 'error') failure = event;
-      else emit(event);
-    };
     const args = [`--net=/run/netns/${room.config.name}`, ...inside(room.config.name)];
-    try {
-      await runBound('nsenter', args, { signal, onLine, code });
-    } catch (error) {
-      const told = failure as ImageEvent | null;
-      if (told?.type === 'error')
-        throw new HearthError(told.problem.code, told.problem.detail, { cause: error });
-      throw asHearthError(error, code);
-    }
+    await runToldChild('nsenter', args, { signal, code, onEvent: emit, onText: log });
   } finally {
     await closeGateRoom(room, log);
   }
-}
-
-function readEvent(line: string, code: ErrorCode): ImageEvent | null {
-  if (!line.startsWith('{"type":')) return null;
-  return parseWith(imageEventSchema, JSON.parse(line), code, 'a line of the child');
 }
