@@ -2,13 +2,17 @@ import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startStandIn, type StandInOptions } from './server.ts';
 
-const USAGE = `Stands in for the providers' model servers.
+const USAGE = `Stands in for the providers' model and sign-in servers. While it runs, POST /__stand-in/… switches it (control.ts).
   --port N          port, default 8787; 0 takes a free one
   --address A       default 127.0.0.1
   --reply TEXT      the answer to every prompt; {prompt} in it becomes the prompt
   --delay-ms N      wait before each word of the answer
   --expect-key KEY  the only key that is taken (any other gets 401)
   --fail STATUS     refuse every model call with this status
+  --canary WORD     in every token that it issues
+  --tls DIR         answer the providers' own names with TLS too; DIR holds the authority, made where it is missing
+  --tls-address A   default 127.0.0.1
+  --tls-port N      default 443
   --log FILE        append one JSON line for each request, keys masked
 `;
 
@@ -22,12 +26,16 @@ function readOptions(args: string[]): StandInOptions | null {
       'delay-ms': { type: 'string' },
       'expect-key': { type: 'string' },
       fail: { type: 'string' },
+      canary: { type: 'string' },
+      tls: { type: 'string' },
+      'tls-address': { type: 'string', default: '127.0.0.1' },
+      'tls-port': { type: 'string', default: '443' },
       log: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return null;
-  const { reply, log } = values;
+  const { reply, log, canary, tls } = values;
   const delayMs = wholeNumber('--delay-ms', values['delay-ms'], 0, 600_000);
   const failStatus = wholeNumber('--fail', values.fail, 400, 599);
   return {
@@ -37,6 +45,16 @@ function readOptions(args: string[]): StandInOptions | null {
     ...(delayMs === undefined ? {} : { delayMs }),
     ...(values['expect-key'] === undefined ? {} : { expectKey: values['expect-key'] }),
     ...(failStatus === undefined ? {} : { failStatus }),
+    ...(canary === undefined ? {} : { canary }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            folder: tls,
+            address: values['tls-address'],
+            port: wholeNumber('--tls-port', values['tls-port'], 0, 65_535) ?? 443,
+          },
+        }),
     ...(log === undefined
       ? {}
       : {
@@ -66,7 +84,9 @@ try {
     process.stdout.write(USAGE);
   } else {
     const standIn = await startStandIn(options);
-    process.stdout.write(`listening ${standIn.url}\n`);
+    process.stdout.write(
+      `listening ${standIn.url}${standIn.tls === null ? '' : ` tls ${standIn.tls.port}`}\n`,
+    );
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void standIn.stop());
   }
 } catch (error) {

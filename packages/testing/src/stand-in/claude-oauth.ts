@@ -1,0 +1,185 @@
+import { authorizePage, codePage, page } from './pages.ts';
+import type { Answer, ModelRequest, OAuthServer, Surroundings } from './provider.ts';
+import { isRefusal, type OAuthRefusal, type TokenPair } from './token-ledger.ts';
+
+/** Names that claude 2.1.330 asks; the last ones are not needed to sign in. */
+export const claudeHosts = [
+  'claude.ai',
+  'claude.com',
+  'platform.claude.com',
+  'console.anthropic.com',
+  'api.anthropic.com',
+] as const;
+
+const CLIENT_ID = '9d1c250a-e61b-44d9-88ed-5944d1962f5e';
+/** Redirects here show the code instead: the person copies it. */
+const MANUAL_REDIRECT = 'https://platform.claude.com/oauth/code/callback';
+const ACCOUNT = {
+  uuid: '00000000-0000-4000-8000-00000000acc0',
+  email_address: 'someone@example.invalid',
+  full_name: 'Someone Fake',
+  display_name: 'Someone',
+};
+const ORGANIZATION = { uuid: '00000000-0000-4000-8000-00000000049a', name: "Someone's Organization" };
+
+/** Sign-in with a Claude plan (claude.com) and with a Console account (platform.claude.com). */
+export const claudeOAuth: OAuthServer = {
+  answer: (request, surroundings) => {
+    switch (`${request.method} ${request.path}`) {
+      case 'GET /cai/oauth/authorize':
+      case 'GET /oauth/authorize':
+        return authorize(request);
+      case 'POST /cai/oauth/authorize':
+      case 'POST /oauth/authorize':
+        return allow(request, surroundings);
+      case 'GET /oauth/code/callback':
+        return {
+          type: 'page',
+          status: 200,
+          html: codePage(
+            'Authentication code',
+            `${request.query.get('code') ?? ''}#${request.query.get('state') ?? ''}`,
+          ),
+        };
+      case 'GET /oauth/code/success':
+      case 'GET /buy_credits':
+        return { type: 'page', status: 200, html: page('You are signed in', '<p>Close this window.</p>') };
+      case 'POST /v1/oauth/token':
+        return token(request, surroundings);
+      case 'GET /api/oauth/profile':
+        return signedIn(request, surroundings, () => ({
+          account: { ...ACCOUNT, email: ACCOUNT.email_address, has_claude_max: false, has_claude_pro: true },
+          organization: {
+            ...ORGANIZATION,
+            organization_type: 'claude_pro',
+            rate_limit_tier: 'default_claude_ai',
+            billing_type: 'stripe_subscription',
+            has_extra_usage_enabled: false,
+          },
+        }));
+      case 'GET /api/oauth/claude_cli/roles':
+        return signedIn(request, surroundings, () => ({
+          organization_uuid: ORGANIZATION.uuid,
+          organization_name: ORGANIZATION.name,
+          organization_role: 'admin',
+          workspace_uuid: null,
+          workspace_name: null,
+          workspace_role: null,
+        }));
+      case 'POST /api/oauth/claude_cli/create_api_key':
+        return signedIn(request, surroundings, () => ({
+          raw_key: surroundings.ledger.issueTokens('api_key', surroundings.behaviour.accessTokenSeconds)
+            .accessToken,
+        }));
+      default:
+        return null;
+    }
+  },
+};
+
+/** Fields that the page carries back when the person allows. */
+const CARRIED = ['client_id', 'redirect_uri', 'scope', 'state', 'code_challenge', 'code_challenge_method'];
+
+function authorize({ query, path }: ModelRequest): Answer | null {
+  if (query.get('client_id') !== CLIENT_ID) return null;
+  const missing = CARRIED.filter((name) => (query.get(name) ?? '') === '');
+  if (missing.length > 0)
+    return { type: 'page', status: 400, html: page('Invalid request', `<p>missing: ${missing.join()}</p>`) };
+  const carried = Object.fromEntries(CARRIED.map((name) => [name, query.get(name) ?? '']));
+  return {
+    type: 'page',
+    status: 200,
+    html: authorizePage(
+      'Claude Code would like to connect to your account',
+      query.get('scope') ?? '',
+      carried,
+      path,
+    ),
+  };
+}
+
+function allow(request: ModelRequest, { ledger }: Surroundings): Answer | null {
+  const field = (name: string): string => textField(request, name);
+  if (field('client_id') !== CLIENT_ID) return null;
+  const redirectUri = field('redirect_uri');
+  const target = URL.canParse(redirectUri) ? new URL(redirectUri) : null;
+  if (target === null || !(redirectUri === MANUAL_REDIRECT || target.hostname === 'localhost'))
+    return {
+      type: 'page',
+      status: 400,
+      html: page('Invalid request', '<p>redirect_uri is not of this client</p>'),
+    };
+  const code = ledger.issueCode({
+    clientId: CLIENT_ID,
+    redirectUri,
+    scope: field('scope'),
+    challenge: field('code_challenge'),
+  });
+  target.searchParams.set('code', code);
+  target.searchParams.set('state', field('state'));
+  return { type: 'redirect', location: target.href };
+}
+
+function token(request: ModelRequest, { ledger, behaviour }: Surroundings): Answer | null {
+  const field = (name: string): string => textField(request, name);
+  if (field('client_id') !== CLIENT_ID) return null;
+  const seconds = behaviour.accessTokenSeconds;
+  switch (field('grant_type')) {
+    case 'authorization_code':
+      return granted(
+        ledger.redeemCode(
+          field('code'),
+          { verifier: field('code_verifier'), redirectUri: field('redirect_uri'), clientId: CLIENT_ID },
+          seconds,
+        ),
+      );
+    case 'refresh_token':
+      return granted(ledger.refresh(field('refresh_token'), seconds));
+    default:
+      return {
+        type: 'json',
+        status: 400,
+        body: { error: 'unsupported_grant_type', error_description: 'no such grant_type' },
+      };
+  }
+}
+
+function granted(result: TokenPair | OAuthRefusal): Answer {
+  if (isRefusal(result))
+    return {
+      type: 'json',
+      status: 400,
+      body: { error: result.error, error_description: result.description },
+    };
+  return {
+    type: 'json',
+    status: 200,
+    body: {
+      token_type: 'Bearer',
+      access_token: result.accessToken,
+      refresh_token: result.refreshToken,
+      expires_in: result.expiresInSeconds,
+      scope: result.scope,
+      account: { uuid: ACCOUNT.uuid, email_address: ACCOUNT.email_address },
+      organization: ORGANIZATION,
+    },
+  };
+}
+
+function signedIn({ headers }: ModelRequest, { ledger }: Surroundings, body: () => object): Answer {
+  const bearer = /^Bearer +(\S+)$/i.exec(String(headers['authorization'] ?? ''))?.[1] ?? '';
+  if (ledger.stateOf(bearer) === 'valid') return { type: 'json', status: 200, body: body() };
+  return {
+    type: 'json',
+    status: 401,
+    body: {
+      type: 'error',
+      error: { type: 'authentication_error', message: 'Invalid authentication credentials' },
+    },
+  };
+}
+
+function textField({ body }: ModelRequest, name: string): string {
+  const value = body[name];
+  return typeof value === 'string' ? value : '';
+}
