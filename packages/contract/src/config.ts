@@ -62,6 +62,12 @@ export const configSchema = z.strictObject({
         .default([]),
       /** DNS servers for the VMs; the host's own where empty. */
       dnsServers: z.array(z.ipv4()).default([]),
+      /** Names that VMs resolve to these addresses, before any DNS server is asked: `{"gateway.example": "10.0.0.5"}`. */
+      hosts: z
+        .record(z.string().regex(/^(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'expected a host name'), z.ipv4())
+        .default({}),
+      /** PEM files of further certificate authorities that everything in a VM trusts, such as that of your own gateway. */
+      caCertificates: z.array(z.string().startsWith('/')).max(32).default([]),
     })
     .prefault({}),
   desktop: z
@@ -118,6 +124,36 @@ export const configSchema = z.strictObject({
       accelerator: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
     })
     .prefault({}),
+  signins: z
+    .strictObject({
+      /** A person has this long to complete a sign-in. */
+      timeoutMinutes: z.int().min(1).max(120).default(15),
+      /** Days for which an ended sign-in stays readable. */
+      retentionDays: z.int().min(1).default(14),
+    })
+    .prefault({}),
+  vault: z
+    .strictObject({
+      /** File of the master key; made at the first start. Default: <stateDir>/controller/master.key. HEARTH_MASTER_KEY takes its place. */
+      keyFile: z.string().startsWith('/').optional(),
+    })
+    .prefault({}),
+  runs: z
+    .strictObject({
+      /** Runs of one person at once; further ones queue. */
+      maxPerUser: z.int().min(1).max(64).default(4),
+      /** Runs in one VM at once. */
+      maxPerVm: z.int().min(1).max(64).default(2),
+      /** Runs of one person that wait. */
+      maxQueuedPerUser: z.int().min(1).max(10_000).default(100),
+      /** Where the call names none. */
+      timeoutMinutes: z.int().min(1).max(1440).default(30),
+      /** Days for which an ended run and its events stay readable. */
+      retentionDays: z.int().min(1).default(14),
+      /** Refusals (401) in a row after which runs wait for a new sign-in. */
+      pauseAfterRefusals: z.int().min(1).max(10).default(2),
+    })
+    .prefault({}),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 });
 
@@ -140,13 +176,16 @@ export const configEnvironment: Readonly<Record<string, string>> = {
   HEARTH_UPLINK: 'network.uplink',
   HEARTH_LOG_LEVEL: 'log.level',
 };
-/** Read by the command line, no keys of the configuration. */
-const clientEnvironment = new Set([
+/** Read elsewhere, no keys of the configuration. */
+const otherEnvironment = new Set([
   'HEARTH_CONFIG',
   'HEARTH_URL',
   'HEARTH_TOKEN',
   'HEARTH_TEST_IMAGE',
   'HEARTH_NODE',
+  // Secrets: never laid into the configuration, which is printed.
+  'HEARTH_MASTER_KEY',
+  'HEARTH_MASTER_KEY_PREVIOUS',
 ]);
 
 type Json = Record<string, unknown>;
@@ -163,7 +202,7 @@ export function parseConfig(
 ): Config {
   const merged = isObject(file) ? structuredClone(file) : file;
   for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith('HEARTH_') || value === undefined || clientEnvironment.has(variable)) continue;
+    if (!variable.startsWith('HEARTH_') || value === undefined || otherEnvironment.has(variable)) continue;
     const path = configEnvironment[variable];
     if (path === undefined) {
       throw new HearthError('config_invalid', `the environment variable ${variable} is not known`, {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { guestCredentialSchema, heldCredentialSchema } from './credential.ts';
 import { vmIdSchema } from './ids.ts';
+import { providerIdSchema } from './providers/provider-id.ts';
 import { geometrySchema, vmKindSchema, type VmKind } from './vm.ts';
 
 /**
@@ -85,6 +87,8 @@ export const guestMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('address'), address: guestAddressSchema }),
   /** A service changed its state. `ready` of a VM needs all services of its kind running. */
   z.object({ type: z.literal('services'), services: z.array(serviceStateSchema) }),
+  /** What credentials it has, without a secret: after every `hello`, and at every change. */
+  z.object({ type: z.literal('credentials'), credentials: z.array(heldCredentialSchema) }),
   /** The answer to a request of the host. */
   z.object({
     type: z.literal('reply'),
@@ -108,6 +112,8 @@ export const hostMessageSchema = z.discriminatedUnion('type', [
     display: guestDisplaySchema.nullable(),
     /** Fresh randomness for the guest's kernel, which is reseeded with it before anything else happens: 64 bytes, base64. */
     seed: z.string().regex(/^[A-Za-z0-9+/]{86}==$/),
+    /** Further certificate authorities (PEM) that everything in this VM trusts: `network.caCertificates`. */
+    caCertificates: z.array(z.string()).max(32),
     /** Wall clock of the host in epoch milliseconds, sent last: it ages in transit. Set last, too. */
     hostTimeMs: z.number(),
   }),
@@ -119,6 +125,20 @@ export const hostMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('prepare-snapshot'), id: z.number().int() }),
   /** Someone looks: what was frozen runs on. Answered at once where nothing is frozen. */
   z.object({ type: z.literal('thaw'), id: z.number().int() }),
+  /** Puts a credential into the tmpfs and links the home to it, in place of what was there. */
+  z.object({ type: z.literal('credential-put'), id: z.number().int(), credential: guestCredentialSchema }),
+  /** Reads one as it is now: data is {@link guestCredentialSchema}, or null where there is none. */
+  z.object({ type: z.literal('credential-get'), id: z.number().int(), provider: providerIdSchema }),
+  /** The vault took it over as this version, provided that it still has this digest; else nothing happens. */
+  z.object({
+    type: z.literal('credential-kept'),
+    id: z.number().int(),
+    provider: providerIdSchema,
+    version: z.number().int().positive(),
+    digest: z.string(),
+  }),
+  /** Ends what uses it, and erases it from the VM: data is its last content as of `credential-get`. */
+  z.object({ type: z.literal('credential-drop'), id: z.number().int(), provider: providerIdSchema }),
   /** Asks for the guest's own view: data is {@link guestReportSchema}. */
   z.object({ type: z.literal('report'), id: z.number().int() }),
   /** Orderly power off; the VMM's exit follows. */

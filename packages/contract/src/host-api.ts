@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { heldCredentialSchema } from './credential.ts';
 import { failureSchema } from './errors.ts';
 import { imageIdSchema, vmIdSchema } from './ids.ts';
 import { geometrySchema, phaseMarkSchema, vmKindSchema, vmOriginSchema, vmSizeSchema } from './vm.ts';
@@ -10,7 +11,8 @@ import { geometrySchema, phaseMarkSchema, vmKindSchema, vmOriginSchema, vmSizeSc
  *   GET    /v1/vms                            { vms: HostVm[] }
  *   GET    /v1/vms/:id                        HostVm
  *   PUT    /v1/vms/:id                        hostCreateVmSchema → 202 HostVm (idempotent by id; the boot goes on by itself)
- *   POST   /v1/vms/:id/hibernate              200 HostVm once it is hibernated (kind `cli` only); on an error it goes on as before
+ *   POST   /v1/vms/:id/hibernate              200 HostVm once it is hibernated (kind `cli` only); on an error it goes on as before. A VM that
+ *                                             held a credential since its start is powered off and keeps its disk, not its memory
  *   POST   /v1/vms/:id/resume                 hostResumeVmSchema → 202 HostVm; snapshot_invalid where its memory is damaged: it stays hibernated
  *   GET    /v1/snapshots                      { snapshots: Snapshot[] } (snapshot.ts)
  *   DELETE /v1/snapshots/:id                  200 { id, freedBytes }; snapshot_in_use while a clone lives
@@ -18,6 +20,14 @@ import { geometrySchema, phaseMarkSchema, vmKindSchema, vmOriginSchema, vmSizeSc
  *   GET    /v1/events                         NDJSON of HostEvent: first one `vm` for each VM, then every change, `beat` at least every 10 s
  *   GET    /v1/vms/:id/console?follow&timestamps   text/plain, also after the VM is gone
  *   POST   /v1/vms/:id/exec …/stdin …/signal, GET/PUT /v1/vms/:id/files   passed to the agent as they are (see exec.ts)
+ *   GET    /v1/vms/:id/credentials/:provider   guestCredentialSchema, by the control channel; not_found where the VM has none
+ *   PUT    /v1/vms/:id/credentials/:provider   guestCredentialSchema → 204: the VM has it now, in a tmpfs only
+ *   POST   /v1/vms/:id/credentials/:provider/kept   keptCredentialSchema → 204: the vault has taken over what the tool rewrote
+ *   DELETE /v1/vms/:id/credentials/:provider   200 guestCredentialSchema: its last content; it is erased there, and what used it has ended
+ *   PUT/GET /v1/vms/:id/signin, GET …/signin/events, POST …/signin/code|open-url|cancel      passed to the agent (see signin.ts)
+ *   PUT/DELETE /v1/vms/:id/runs/:runId, GET …/output, POST …/cancel                          passed to the agent (see run.ts)
+ *   GET/POST /v1/vms/:id/terminals, DELETE …/:terminalId                                     passed to the agent (see terminal.ts)
+ *   GET    /v1/vms/:id/terminals/:terminalId/attach with `Upgrade: hearth-terminal`         101, then its frames both ways
  *   GET    /v1/vms/:id/folders                 passed to the agent as it is (see exec.ts)
  *   GET    /v1/vms/:id/desktop with `Upgrade: rfb`   101, then the bytes of the VM's VNC server both ways; the answer's header
  *                                             DESKTOP_PASSWORD_HEADER holds the password that it will ask for
@@ -70,6 +80,12 @@ export const hostResumeVmSchema = z.strictObject({
 });
 export type HostResumeVm = z.infer<typeof hostResumeVmSchema>;
 
+/** POST …/credentials/:provider/kept */
+export const keptCredentialSchema = z.strictObject({
+  version: z.number().int().positive(),
+  digest: z.string(),
+});
+
 /** A line of the address book: the one truth of the network. */
 export const addressSchema = z.object({
   ip: z.ipv4(),
@@ -93,6 +109,8 @@ export const hostVmSchema = z.object({
   origin: vmOriginSchema.nullable(),
   /** Of the last start; none while it is hibernated. */
   phases: z.array(phaseMarkSchema),
+  /** What credentials its guest has, as it last said; none unless it is ready. */
+  credentials: z.array(heldCredentialSchema),
   /** Why it failed; in state `hibernated`: why the last resumption did. */
   failure: failureSchema.nullable(),
   /** Counts every change. */

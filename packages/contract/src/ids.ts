@@ -22,6 +22,22 @@ export const viewerIdSchema = z
   .string()
   .regex(idPattern('vw'), 'expected vw- and 12 characters')
   .brand<'ViewerId'>();
+export const signinIdSchema = z
+  .string()
+  .regex(idPattern('sgn'), 'expected sgn- and 12 characters')
+  .brand<'SigninId'>();
+export const credentialIdSchema = z
+  .string()
+  .regex(idPattern('crd'), 'expected crd- and 12 characters')
+  .brand<'CredentialId'>();
+export const runIdSchema = z
+  .string()
+  .regex(idPattern('run'), 'expected run- and 12 characters')
+  .brand<'RunId'>();
+export const terminalIdSchema = z
+  .string()
+  .regex(idPattern('trm'), 'expected trm- and 12 characters')
+  .brand<'TerminalId'>();
 /** Correlation id: taken from the client's `x-request-id` where it is well formed, else made. */
 export const requestIdSchema = z
   .string()
@@ -43,11 +59,15 @@ export type UserId = z.infer<typeof userIdSchema>;
 export type TokenId = z.infer<typeof tokenIdSchema>;
 export type ExecId = z.infer<typeof execIdSchema>;
 export type ViewerId = z.infer<typeof viewerIdSchema>;
+export type SigninId = z.infer<typeof signinIdSchema>;
+export type CredentialId = z.infer<typeof credentialIdSchema>;
+export type RunId = z.infer<typeof runIdSchema>;
+export type TerminalId = z.infer<typeof terminalIdSchema>;
 export type RequestId = z.infer<typeof requestIdSchema>;
 export type ImageId = z.infer<typeof imageIdSchema>;
 export type SnapshotId = z.infer<typeof snapshotIdSchema>;
 
-export type IdPrefix = 'vm' | 'usr' | 'tok' | 'ex' | 'vw' | 'req';
+export type IdPrefix = 'vm' | 'usr' | 'tok' | 'ex' | 'vw' | 'req' | 'sgn' | 'crd' | 'run' | 'trm';
 
 /**
  * 60 random bits behind a prefix.

@@ -1,5 +1,6 @@
 export * from './api.ts';
 export * from './config.ts';
+export * from './credential.ts';
 export * from './desktop.ts';
 export * from './error-table.ts';
 export * from './errors.ts';
@@ -11,7 +12,10 @@ export * from './image.ts';
 export * from './layers.ts';
 export * from './ndjson.ts';
 export * from './progress.ts';
+export * from './run.ts';
 export * from './secret.ts';
+export * from './signin.ts';
 export * from './snapshot.ts';
+export * from './terminal.ts';
 export * from './vm.ts';
 export * from './providers/index.ts';

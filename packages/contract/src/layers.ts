@@ -15,5 +15,6 @@ export const layers = [
   'agent',
   'desktop',
   'provider',
+  'vault',
 ] as const;
 export type Layer = (typeof layers)[number];

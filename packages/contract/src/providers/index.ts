@@ -1,5 +1,8 @@
 import { claudeCode } from './claude-code.ts';
-import type { Provider, ProviderId } from './provider.ts';
+import type { Provider } from './provider.ts';
+import type { ProviderId } from './provider-id.ts';
 
-export const providers: Record<ProviderId, Provider> = { claude_code: claudeCode };
-export { providerIds, type Provider, type ProviderId, type RunEvent } from './provider.ts';
+export const providers = { claude_code: claudeCode } as Record<ProviderId, Provider>;
+export { isAllowedUrl } from './allowed-url.ts';
+export * from './provider.ts';
+export * from './provider-id.ts';
