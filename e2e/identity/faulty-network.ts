@@ -185,7 +185,15 @@ async function bootAndLook(
     };
     const seed = randomBytes(64).toString('base64');
     await channel.request(
-      { type: 'configure', identity, token: 't'.repeat(43), display: null, seed, hostTimeMs: Date.now() },
+      {
+        type: 'configure',
+        identity,
+        token: 't'.repeat(43),
+        display: null,
+        seed,
+        caCertificates: [],
+        hostTimeMs: Date.now(),
+      },
       progress,
     );
     await within(turn);

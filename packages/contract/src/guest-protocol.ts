@@ -113,7 +113,7 @@ export const hostMessageSchema = z.discriminatedUnion('type', [
     /** Fresh randomness for the guest's kernel, which is reseeded with it before anything else happens: 64 bytes, base64. */
     seed: z.string().regex(/^[A-Za-z0-9+/]{86}==$/),
     /** Further certificate authorities (PEM) that everything in this VM trusts: `network.caCertificates`. */
-    caCertificates: z.array(z.string()).max(32),
+    caCertificates: z.array(z.string()).max(32).default([]),
     /** Wall clock of the host in epoch milliseconds, sent last: it ages in transit. Set last, too. */
     hostTimeMs: z.number(),
   }),

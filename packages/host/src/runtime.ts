@@ -12,6 +12,7 @@ import { createHostNetwork, type HostNetwork } from './network/host-network.ts';
 import { cgroupTreeName, openCgroups } from './vmm/cgroup.ts';
 import { createVmmSource, type VmmSource } from './vmm/vmm-source.ts';
 import { createBootSlots } from './vms/admission.ts';
+import { readCaCertificates } from './vms/ca-certificates.ts';
 import { randomSecrets, type BootSecrets } from './vms/boot-secrets.ts';
 import type { GoldenSource } from './vms/ports.ts';
 import { sweepLeftovers } from './vms/sweep.ts';
@@ -80,8 +81,9 @@ export async function openRuntime({
   const cgroups = await openCgroups(cgroupTreeName(config.name), log);
   await cgroups.sweep(known);
   const vmmSource = createVmmSource({ config, images, cgroups, log });
+  const caCertificates = await readCaCertificates(config.network.caCertificates);
   const vms = new VmHost({
-    ...{ config, images, goldens, network, records, agents, randomBytes, bootSecrets, log },
+    ...{ caCertificates, config, images, goldens, network, records, agents, randomBytes, bootSecrets, log },
     ...{ vmm: vmmSource.vmm, probe: vmmSource.probe, addresses: book, now: Date.now },
     slots: createBootSlots(config.vms.maxConcurrentBoots),
   });

@@ -1,11 +1,13 @@
 import type {
   GoneVm,
+  GuestCredential,
   HostCapacity,
   HostCreateVm,
   HostEvent,
   HostHealth,
   HostResumeVm,
   HostVm,
+  ProviderId,
   RemovedSnapshot,
   Secret,
   SnapshotId,
@@ -23,7 +25,7 @@ export interface CallOptions {
 
 /** A call whose body or answer passes through as bytes. */
 export interface ByteCall {
-  method: 'GET' | 'POST' | 'PUT';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   vmId: VmId;
   /** Below /v1/vms/:id/, e.g. `exec`. */
   path: string;
@@ -67,6 +69,19 @@ export interface HostLink {
   /** Opens the stream of events; it ends by an error, or with the signal. */
   events(options: CallOptions): Promise<AsyncIterable<HostEvent>>;
   pass(call: ByteCall, options: CallOptions): Promise<ByteAnswer>;
+  /** What a ready VM holds of a provider, now; null where it has none. Never logged. */
+  getCredential(id: VmId, provider: ProviderId, options: CallOptions): Promise<GuestCredential | null>;
+  /** Resolves once the VM has it. */
+  putCredential(id: VmId, credential: GuestCredential, options: CallOptions): Promise<void>;
+  /** The vault has taken over what the VM holds, if that still has this digest. */
+  keptCredential(
+    id: VmId,
+    provider: ProviderId,
+    kept: { version: number; digest: string },
+    options: CallOptions,
+  ): Promise<void>;
+  /** Erases it in the VM, where all that used it has ended then; gives its last content. */
+  dropCredential(id: VmId, provider: ProviderId, options: CallOptions): Promise<GuestCredential | null>;
   /** Opens a byte stream to the VNC server of a ready browser VM; the caller ends it. The signal holds until it is open. */
   openDesktop(id: VmId, options: CallOptions): Promise<HostDesktop>;
   close(): Promise<void>;

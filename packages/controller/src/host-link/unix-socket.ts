@@ -7,12 +7,16 @@ import {
   hostEventSchema,
   hostHealthSchema,
   goneVmSchema,
+  guestCredentialSchema,
   hostVmSchema,
   parseWith,
   problemSchema,
   readEvents,
   removedSnapshotSchema,
   snapshotListSchema,
+  type GuestCredential,
+  type ProviderId,
+  type VmId,
 } from '@hearth/contract';
 import type { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
@@ -80,19 +84,21 @@ export function connectHost(socketPath: string): HostLink {
     );
   };
 
+  const credentialCall = (
+    method: 'GET' | 'DELETE',
+    id: VmId,
+    provider: ProviderId,
+    options: CallOptions,
+  ): Promise<GuestCredential> =>
+    sendJson(guestCredentialSchema, { ...options, method, path: `/v1/vms/${id}/credentials/${provider}` });
+
   return {
     health: (options) => sendJson(hostHealthSchema, { ...options, method: 'GET', path: '/v1/health' }),
     capacity: (options) => sendJson(hostCapacitySchema, { ...options, method: 'GET', path: '/v1/capacity' }),
     list: async (options) =>
       (await sendJson(hostVmListSchema, { ...options, method: 'GET', path: '/v1/vms' })).vms,
-    get: async (id, options) => {
-      try {
-        return await sendJson(hostVmSchema, { ...options, method: 'GET', path: `/v1/vms/${id}` });
-      } catch (error) {
-        if (error instanceof HearthError && error.code === 'not_found') return null;
-        throw error;
-      }
-    },
+    get: (id, options) =>
+      orNull(sendJson(hostVmSchema, { ...options, method: 'GET', path: `/v1/vms/${id}` })),
     create: (id, body, options) =>
       sendJson(hostVmSchema, {
         ...options,
@@ -140,6 +146,17 @@ export function connectHost(socketPath: string): HostLink {
         body: answer.body,
       };
     },
+    getCredential: (id, provider, options) => orNull(credentialCall('GET', id, provider, options)),
+    putCredential: async (id, credential, options) => {
+      const body = JSON.stringify(credential);
+      const path = `/v1/vms/${id}/credentials/${credential.provider}`;
+      (await send({ ...options, method: 'PUT', path, body })).body.resume();
+    },
+    keptCredential: async (id, provider, kept, options) => {
+      const path = `/v1/vms/${id}/credentials/${provider}/kept`;
+      (await send({ ...options, method: 'POST', path, body: JSON.stringify(kept) })).body.resume();
+    },
+    dropCredential: (id, provider, options) => orNull(credentialCall('DELETE', id, provider, options)),
     openDesktop: (id, options) =>
       openDesktop(socketPath, id, options, {
         ofTransport: (error, signal) => asLinkError(error, signal, socketPath),
@@ -147,6 +164,15 @@ export function connectHost(socketPath: string): HostLink {
       }),
     close: () => pool.destroy(),
   };
+}
+
+async function orNull<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof HearthError && error.code === 'not_found') return null;
+    throw error;
+  }
 }
 
 /** What undici throws, as the error it means (F38: a broken link is not blamed on anything else). */

@@ -11,12 +11,17 @@ import {
   type Progress,
 } from '@hearth/contract';
 
-type Request = HostMessage extends infer M ? (M extends HostMessage ? Omit<M, 'id'> : never) : never;
+/** A message of the host before it has a number. */
+export type ControlRequest = HostMessage extends infer M
+  ? M extends HostMessage
+    ? Omit<M, 'id'>
+    : never
+  : never;
 
 /** The host's end of the control channel of one VM (contract/guest-protocol.ts). What comes from the guest is hostile input. */
 export interface ControlChannel {
   /** Sends a request and gives the `data` of its reply. Throws control_channel_failed. */
-  request(message: Request, progress: Progress): Promise<unknown>;
+  request(message: ControlRequest, progress: Progress): Promise<unknown>;
   /** Resolves when the stream has ended; never rejects. */
   readonly closed: Promise<void>;
   close(): void;

@@ -23,6 +23,7 @@ import { readConsole, type ConsoleFiles } from '../console/console-capture.ts';
 import { addDesktopRoute } from '../desktop/desktop-route.ts';
 import type { AgentClient } from '../guest-link/agent-client.ts';
 import type { VmHost } from '../vms/vm-host.ts';
+import { addCredentialRoutes } from './credential-routes.ts';
 import { answerProblems } from './problems.ts';
 import { addSnapshotRoutes, type SnapshotRoutesDeps } from './snapshot-routes.ts';
 
@@ -120,6 +121,7 @@ export function createHostServer({
   });
 
   addSnapshotRoutes(app, snapshots);
+  addCredentialRoutes(app, { idOf, credentials: (id) => vms.credentials(id) });
   addDesktopRoute(app, {
     idOf,
     endpoint: (id) => vms.display(id),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { dataExtents, holdsData, type DataExtent } from './data-extents.ts';
+import { dataExtents, holdsData, type DataExtent } from '../disks/data-extents.ts';
 
 /** One buffer for the whole file: a stream's new buffer for each piece costs more than the hashing (measured: 3.9 s a GiB, so 0.9 s). */
 const PIECE_BYTES = 1024 * 1024;

@@ -1,5 +1,6 @@
 import {
   geometrySchema,
+  heldCredentialSchema,
   hostVmSchema,
   snapshotIdSchema,
   snapshotMachineSchema,
@@ -35,9 +36,14 @@ export const vmRecordSchema = hostVmSchema.extend({
   memory: z.object({ path: z.string(), shared: z.boolean() }).nullable().default(null),
   /** Kept over hibernations, when its address is not; null before it has one. */
   machineId: z.string().nullable().default(null),
+  credentials: z.array(heldCredentialSchema).default([]),
+  /** A credential was in it since it started: its memory must never be written to a disk. */
+  heldSecret: z.boolean().default(false),
+  /** It was powered off instead of saved: it comes back from its disk alone. */
+  poweredOff: z.boolean().default(false),
   /** Its saved memory: there from the end of a hibernation until it runs on from it, once. */
   saved: savedMemorySchema.nullable().default(null),
-  /** Its disk is older than this start: it was hibernated before, or is a fork. */
+  /** Its disk outlives a failure: it was hibernated before, is a fork, or is somebody's home. */
   keepsDisk: z.boolean().default(false),
   /** A person may have used it: it can't become a golden snapshot. */
   used: z.boolean().default(false),

@@ -20,13 +20,13 @@ test('F46: reservations are bound to the MAC, whatever client id comes', () => {
   expect(hostsFile([{ mac: '02:48:0a:05:00:02', ip: '10.5.0.2', hostname: 'vm-a' }])).toBe(
     '02:48:0a:05:00:02,id:*,10.5.0.2,vm-a,infinite\n',
   );
-  expect(dnsmasqArguments(plan, paths, { type: 'none', reason: '' }, 'dnsmasq')).toContain(
+  expect(dnsmasqArguments(plan, paths, { type: 'none', reason: '' }, {}, 'dnsmasq')).toContain(
     '--dhcp-ignore-clid',
   );
 });
 
 test('F1: only booked addresses are given, and nothing of the system is read', () => {
-  const list = dnsmasqArguments(plan, paths, { type: 'none', reason: '' }, 'dnsmasq');
+  const list = dnsmasqArguments(plan, paths, { type: 'none', reason: '' }, {}, 'dnsmasq');
   expect(list).toContain('--dhcp-range=192.168.100.0,static,255.255.255.0,infinite');
   expect(list).toContain('--conf-file=/dev/null');
   expect(list).toContain('--no-hosts');
@@ -36,13 +36,14 @@ test('F1: only booked addresses are given, and nothing of the system is read', (
 
 test('more VMs than the thousand leases that dnsmasq allows by itself', () => {
   const large = planNetwork(parseConfig({ network: { subnet: '10.5.0.0/16' } }, {}));
-  expect(dnsmasqArguments(large, paths, { type: 'none', reason: '' }, 'dnsmasq')).toContain(
+  expect(dnsmasqArguments(large, paths, { type: 'none', reason: '' }, {}, 'dnsmasq')).toContain(
     '--dhcp-lease-max=65533',
   );
 });
 
 test('each kind of upstream has its arguments', () => {
-  const of = (upstream: Upstream): string[] => dnsmasqArguments(plan, paths, upstream, 'dnsmasq').slice(-2);
+  const of = (upstream: Upstream): string[] =>
+    dnsmasqArguments(plan, paths, upstream, {}, 'dnsmasq').slice(-2);
   expect(of({ type: 'servers', servers: ['9.9.9.9'] })).toEqual(['--no-resolv', '--server=9.9.9.9']);
   expect(of({ type: 'file', path: '/etc/resolv.conf', servers: ['9.9.9.9'] })).toContain(
     '--resolv-file=/etc/resolv.conf',
@@ -74,4 +75,11 @@ test('the DNS servers are those configured, else those of the host behind its st
   });
   expect((await findUpstream(network({ uplink: 'none' }), silent, [real])).type).toBe('none');
   await rm(folder, { recursive: true });
+});
+
+test('names of the configuration are known to VMs', () => {
+  const names = { 'gateway.example': '10.0.0.5' };
+  expect(dnsmasqArguments(plan, paths, { type: 'none', reason: '' }, names, 'dnsmasq')).toContain(
+    '--host-record=gateway.example,10.0.0.5',
+  );
 });

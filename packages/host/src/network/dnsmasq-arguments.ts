@@ -22,6 +22,7 @@ export function dnsmasqArguments(
   plan: NetworkPlan,
   paths: DnsmasqPaths,
   upstream: Upstream,
+  names: Readonly<Record<string, string>>,
   user: string,
 ): string[] {
   return [
@@ -50,6 +51,7 @@ export function dnsmasqArguments(
     '--filter-AAAA',
     '--cache-size=2000',
     `--host-record=${PROBE_NAME},${plan.gateway}`,
+    ...Object.entries(names).map(([name, ip]) => `--host-record=${name},${ip}`),
     ...upstreamArguments(upstream),
   ];
 }

@@ -22,6 +22,8 @@ interface DnsmasqOptions {
   runDir: string;
   paths: DnsmasqPaths;
   upstream: Upstream;
+  /** Names that are answered with these addresses. */
+  names: Readonly<Record<string, string>>;
   user: string;
   run: Run;
   startChild: StartChild;
@@ -71,7 +73,7 @@ interface Instance {
 }
 
 export function createDnsmasq(options: DnsmasqOptions): Dnsmasq {
-  const { plan, runDir, paths, upstream, user, run, startChild, now, log, onAck } = options;
+  const { plan, runDir, paths, upstream, names, user, run, startChild, now, log, onAck } = options;
   const reservations = new Map<string, Reservation>();
   const stopping = new AbortController();
   const stopped = (): boolean => stopping.signal.aborted;
@@ -128,7 +130,7 @@ export function createDnsmasq(options: DnsmasqOptions): Dnsmasq {
         for (const reader of instance.readers) reader();
       }
     };
-    const child = startChild('dnsmasq', dnsmasqArguments(plan, paths, upstream, user), onLine);
+    const child = startChild('dnsmasq', dnsmasqArguments(plan, paths, upstream, names, user), onLine);
     const instance: Instance = {
       child,
       ready: ready.promise,

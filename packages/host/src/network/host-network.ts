@@ -151,6 +151,7 @@ export function createHostNetwork({
       runDir: config.runDir,
       paths: dnsmasqPaths(config.runDir, config.stateDir),
       upstream: await findUpstream(config.network, log),
+      names: config.network.hosts,
       user: await dnsmasqUser(progress),
       run,
       startChild,

@@ -4,12 +4,17 @@ import {
   withAbort,
   type BootPhase,
   type GuestMessage,
+  type HeldCredential,
   type ImageManifest,
   type Log,
   type Progress,
 } from '@hearth/contract';
 import type { AgentClient } from '../guest-link/agent-client.ts';
-import { openControlChannel, type ControlChannel } from '../guest-link/control-channel.ts';
+import {
+  openControlChannel,
+  type ControlChannel,
+  type ControlRequest,
+} from '../guest-link/control-channel.ts';
 import type { VmRecord } from '../journal/vm-records.ts';
 import type { RunningVmm } from '../vmm/vmm.ts';
 import type { BootSecrets } from './boot-secrets.ts';
@@ -31,12 +36,19 @@ export interface GuestSessionOptions {
   vm: () => VmRecord;
   manifest: ImageManifest;
   onPhase: (phase: BootPhase) => void;
+  /** What credentials the guest says that it has. */
+  onCredentials: (held: HeldCredential[]) => void;
+  /** Certificate authorities that the guest shall trust, PEM. */
+  caCertificates: readonly string[];
   /** A VM that was ready broke a promise. */
   onFault: (error: HearthError) => void;
   /** Ends every wait. */
   signal: AbortSignal;
   log: Log;
 }
+
+/** What is asked about credentials. */
+export type CredentialMessage = Extract<ControlRequest, { type: `credential-${string}` }>;
 
 /** The host's talk with the guest of one running VMM: gives it its identity, hears what it says, judges whether it is ready. */
 export class GuestSession {
@@ -96,6 +108,16 @@ export class GuestSession {
     this.close();
   }
 
+  /** Has the guest power itself off; its VMM's end follows. */
+  async shutDown(progress: Progress): Promise<void> {
+    await this.#open().request({ type: 'shutdown' }, progress);
+  }
+
+  /** Asks something about credentials. Throws control_channel_failed. */
+  async ask(message: CredentialMessage, progress: Progress): Promise<unknown> {
+    return await this.#open().request(message, progress);
+  }
+
   close(): void {
     this.#channel?.close();
   }
@@ -118,6 +140,7 @@ export class GuestSession {
       this.#options.onPhase('agent');
       if (performance.now() - this.#configuredAtMs > CONFIGURE_QUIET_MS) void this.#configure();
     }
+    if (message.type === 'credentials') this.#options.onCredentials(message.credentials);
     if (message.type === 'address') this.#checkAddress(message.address.ip);
     this.#wake();
   }
@@ -141,7 +164,7 @@ export class GuestSession {
   }
 
   async #configure(): Promise<void> {
-    const { secrets, randomBytes, now, log } = this.#options;
+    const { secrets, randomBytes, caCertificates, now, log } = this.#options;
     const { id, kind, address, desktop } = this.#options.vm();
     const channel = this.#channel;
     if (address === null || channel === null) return;
@@ -155,6 +178,7 @@ export class GuestSession {
           token: secrets.token.reveal(),
           display: desktop === null ? null : { geometry: desktop, vncPassword: secrets.vncPassword.reveal() },
           seed: randomBytes(SEED_BYTES).toString('base64'),
+          caCertificates: [...caCertificates],
           hostTimeMs: now(),
         },
         this.#progress('handing over the identity', CONFIGURE_TIMEOUT_MS),

@@ -11,19 +11,23 @@ import {
   type Progress,
 } from '@hearth/contract';
 import type { DisplayEndpoint } from '../desktop/dial-display.ts';
+import { eraseFile } from '../disks/erase-file.ts';
 import type { AgentEndpoint } from '../guest-link/agent-client.ts';
 import type { SavedMemory, VmRecord } from '../journal/vm-records.ts';
 import type { RunningVmm } from '../vmm/vmm.ts';
 import { makeDisk, makeFolders, type Way } from './come-up.ts';
 import type { VmHostDeps } from './ports.ts';
-import { checkMemory, copySaved, saveMemory } from './saved-memory.ts';
+import { checkMemory, copyDisk, copySaved, saveMemory } from './saved-memory.ts';
 import { VmCell } from './vm-cell.ts';
+import { createVmCredentials, type VmCredentials } from './vm-credentials.ts';
 import { vmPaths, type VmPaths } from './vm-paths.ts';
 import { SETUP_TIMEOUT_MS, VmRun } from './vm-run.ts';
 
 /** How long a start may wait for its turn. */
 const QUEUE_TIMEOUT_MS = 15 * 60_000;
 const SAVE_TIMEOUT_MS = 10 * 60_000;
+/** From the order to power off to the VMM's end, on hardware; a slower machine gets more. */
+const POWER_OFF_TIMEOUT_MS = 15_000;
 
 /** One VM from its record to its end. All changes of its state are decided here. */
 export class LiveVm {
@@ -69,6 +73,12 @@ export class LiveVm {
     return { ip: this.endpoint().ip, port: VNC_PORT, password: this.#run.secrets.vncPassword };
   }
 
+  /** Throws vm_not_ready. */
+  credentials(): VmCredentials {
+    this.#reach();
+    return createVmCredentials(this.#cell, () => this.#run.guest());
+  }
+
   /** The same, for the maker of a golden snapshot: looking at it is no use. Throws conflict for any other VM. */
   makersEndpoint(): AgentEndpoint {
     this.#requireGolden();
@@ -97,7 +107,8 @@ export class LiveVm {
     if (state === 'ready' || state === 'booting' || state === 'creating') return;
     const check = startProgress({ what: 'checking the saved memory', timeoutMs: SETUP_TIMEOUT_MS });
     try {
-      if (!cold) await checkMemory(this.record.saved, await this.#deps.vmm(), this.#paths, check);
+      if (!cold && !this.record.poweredOff)
+        await checkMemory(this.record.saved, await this.#deps.vmm(), this.#paths, check);
     } catch (error) {
       const failure = toFailure(asHearthError(error), new Date(this.#deps.now()));
       if (this.record.state === 'hibernated') this.#cell.change({ failure });
@@ -108,7 +119,7 @@ export class LiveVm {
     this.#run = this.#newRun();
     this.#cell.change({
       ...{ state: 'creating', phases: [], failure: null, origin: null },
-      ...{ requestedAtMs, requestId },
+      ...{ requestedAtMs, requestId, heldSecret: false },
     });
     this.#begin(cold, null);
   }
@@ -118,12 +129,20 @@ export class LiveVm {
     return this.#inTurn(async () => {
       const { state, imageId } = this.record;
       const vmm = await this.#deps.vmm();
+      if (state === 'hibernated' && this.record.poweredOff) {
+        await copyDisk(this.#paths, paths, progress);
+        return { saved: null, imageId };
+      }
       if (state === 'hibernated') {
         const saved = await checkMemory(this.record.saved, vmm, this.#paths, progress);
         await copySaved(this.#paths, paths, progress);
         return { saved, imageId };
       }
       const running = this.#requireSaveable();
+      if (this.record.heldSecret)
+        throw new HearthError('not_hibernatable', `VM ${this.record.id} holds a credential in its memory`, {
+          hint: 'Hibernate it first, which powers it off: then its disk can be copied.',
+        });
       await running.pause(progress);
       try {
         const saved = await saveMemory(running, vmm, this.#paths, progress);
@@ -176,9 +195,17 @@ export class LiveVm {
         this.#begin(false, null);
         return;
       }
+      if (!alive && state === 'hibernating' && this.record.poweredOff) {
+        await this.#sleep({ saved: null, failure: null });
+        return;
+      }
       if (!alive) throw new HearthError('vmm_failed', 'its VMM was not running when the host daemon started');
       await this.#run.startCapture();
       this.#log('VM taken up', { pid: this.record.vmm?.pid });
+      if (state === 'hibernating' && this.record.poweredOff) {
+        await this.#sleep({ saved: null, failure: null });
+        return;
+      }
       if (state === 'hibernating') await this.#wakeUp();
       if (state === 'creating' || state === 'booting') {
         // Between its last words and these, a VM from saved memory may not have been set running.
@@ -312,6 +339,10 @@ export class LiveVm {
 
   async #hibernate(): Promise<void> {
     const running = this.#requireSaveable();
+    if (this.record.heldSecret) {
+      await this.#powerOff();
+      return;
+    }
     const vmm = await this.#deps.vmm();
     this.#log('hibernating');
     this.#cell.change({ state: 'hibernating', keepsDisk: true });
@@ -325,8 +356,25 @@ export class LiveVm {
       if (this.#ending === null && !this.#run.isReleased) await this.#stayAwake();
       throw error;
     }
-    await this.#sleep({ saved, failure: null });
+    await this.#sleep({ saved, poweredOff: false, failure: null });
     this.#log('hibernated', { bytes: saved.bytes });
+  }
+
+  /** Its memory may hold a secret, in pages that nobody can name any more: its disk is kept, its memory is not. */
+  async #powerOff(): Promise<void> {
+    this.#log('powering off');
+    const { slowness } = await this.#deps.probe();
+    const progress = this.#run.progress('powering the VM off', POWER_OFF_TIMEOUT_MS * slowness);
+    this.#cell.change({ state: 'hibernating', keepsDisk: true, poweredOff: true });
+    try {
+      await this.#run.powerOff(progress);
+    } catch (error) {
+      // Its file system is a journal's: a guest that doesn't end by itself is cut off.
+      this.#log('the guest did not power off in order', { error: String(error) });
+    }
+    if (this.#ending !== null || this.#run.isReleased) progress.throwIfAborted();
+    await this.#sleep({ saved: null, failure: null });
+    this.#log('powered off');
   }
 
   /** A hibernation that didn't work out. */
@@ -349,7 +397,7 @@ export class LiveVm {
 
   /** Everything but disk and saved memory is given back. Durable first: a daemon that dies here finishes it at its start. */
   async #sleep(also: Pick<VmRecord, 'failure'> & Partial<VmRecord>): Promise<void> {
-    this.#cell.change({ ...also, state: 'hibernated', phases: [], origin: null });
+    this.#cell.change({ ...also, state: 'hibernated', phases: [], origin: null, credentials: [] });
     try {
       await this.#teardown(true);
     } catch (cause) {
@@ -357,17 +405,17 @@ export class LiveVm {
     }
   }
 
-  /** The state is durable first (F21); then everything that the VM held is given back, but for a disk that is older than this start. */
+  /** The state is durable first (F21); then everything that the VM held is given back, but for a disk that is older than this start, or a home. */
   async #fail(error: HearthError): Promise<void> {
-    const { state, keepsDisk } = this.record;
+    const { state, keepsDisk, heldSecret } = this.record;
     if (state === 'failed' || state === 'hibernated') return;
     this.#log('VM failed', { code: error.code, layer: error.layer, detail: error.detail });
     const failure = toFailure(error, new Date(this.#deps.now()));
-    if (keepsDisk && state !== 'ready') {
-      await this.#sleep({ failure });
+    if (keepsDisk && (state !== 'ready' || heldSecret)) {
+      await this.#sleep({ failure, ...(state === 'ready' ? { saved: null, poweredOff: true } : {}) });
       return;
     }
-    this.#cell.change({ state: 'failed', failure });
+    this.#cell.change({ state: 'failed', failure, credentials: [] });
     try {
       await this.#teardown(false);
     } catch (cause) {
@@ -395,6 +443,8 @@ export class LiveVm {
       this.#deps.addresses.free(id);
       this.#cell.change({ address: null });
     }
+    // Somebody may have signed in on it.
+    if (!keepsDisk && this.record.kind === 'browser') await eraseFile(this.#paths.upper);
     if (!keepsDisk) await rm(this.#paths.folder, { recursive: true, force: true });
     await rm(this.#paths.runFolder, { recursive: true, force: true });
   }

@@ -75,6 +75,8 @@ export interface VmHostDeps {
   /** New for each start of a VM and each daemon. */
   bootSecrets: () => BootSecrets;
   randomBytes: (size: number) => Buffer;
+  /** Certificate authorities that guests shall trust, PEM. */
+  caCertificates: readonly string[];
   now: () => number;
   log: Log;
 }

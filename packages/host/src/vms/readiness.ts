@@ -30,6 +30,7 @@ export function listen(words: GuestWords, message: GuestMessage): GuestWords {
       return { ...words, ip: message.address.ip };
     case 'services':
       return { ...words, services: message.services };
+    case 'credentials':
     case 'reply':
       return words;
   }

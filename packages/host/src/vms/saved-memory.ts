@@ -65,11 +65,13 @@ export async function checkMemory(
 
 /** Copies one saved VM's disk and memory for another; holes stay holes. Its fingerprint is the source's until it is hashed. */
 export async function copySaved(from: VmPaths, to: VmPaths, progress: Progress): Promise<void> {
-  for (const [source, target] of [
-    [from.upper, to.upper],
-    [from.savedState, to.savedState],
-  ] as const)
-    await copySparse(source, target, { signal: progress.signal, code: 'disk_failed' });
+  await copyDisk(from, to, progress);
+  await copySparse(from.savedState, to.savedState, { signal: progress.signal, code: 'disk_failed' });
+}
+
+/** The same for a VM that was powered off. */
+export async function copyDisk(from: VmPaths, to: VmPaths, progress: Progress): Promise<void> {
+  await copySparse(from.upper, to.upper, { signal: progress.signal, code: 'disk_failed' });
 }
 
 function verbs({ name, snapshots }: Vmm): SnapshotVerbs {

@@ -7,6 +7,7 @@ import {
   HearthError,
   parseConfig,
   servicesOfKind,
+  type GuestCredential,
   type GuestMessage,
   type HostMessage,
   type ImageManifest,
@@ -42,6 +43,8 @@ const model: SnapshotMachine = {
 interface Process {
   spec: VmmSpec;
   paused: boolean;
+  /** What its guest was given. */
+  credential: GuestCredential | null;
   exited: PromiseWithResolvers<string>;
 }
 
@@ -111,7 +114,7 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
         living(async () => {
           if (!process.paused) throw new Error('saved while it runs');
           if (diskFull.on) throw new HearthError('disk_full', 'planted');
-          const text = `memory of ${process.spec.vmId}`;
+          const text = `memory of ${process.spec.vmId} ${JSON.stringify(process.credential)}`;
           await writeFile(path, text);
           return { bytes: text.length, sha256: createHash('sha256').update(text).digest('hex') };
         }),
@@ -129,7 +132,7 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       onSpawned: (identity: { pid: number; startTicks: number }) => void,
     ): Promise<RunningVmm> => {
       lastPid += 1;
-      const process = { spec, paused, exited: Promise.withResolvers<string>() };
+      const process: Process = { spec, paused, credential: null, exited: Promise.withResolvers<string>() };
       vmms.set(lastPid, process);
       onSpawned({ pid: lastPid, startTicks: 1 });
       return attach(lastPid, process);
@@ -173,6 +176,7 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       ...{
         config,
         randomBytes,
+        caCertificates: [],
         addresses: book,
         now: Date.now,
         slots: createBootSlots(4),
@@ -233,7 +237,14 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       if (!process.paused) stream.push(encodeLine(message));
     };
     const answer = (message: HostMessage): void => {
-      say({ type: 'reply', id: message.id, ok: true });
+      const data = message.type === 'credential-get' ? process.credential : null;
+      if (message.type === 'credential-put') process.credential = message.credential;
+      if (message.type === 'credential-drop') process.credential = null;
+      say({ type: 'reply', id: message.id, ok: true, data });
+      if (message.type === 'shutdown') {
+        for (const [pid, one] of vmms) if (one === process) vmms.delete(pid);
+        process.exited.resolve('powered off');
+      }
       if (message.type !== 'configure') return;
       const ip = addresses.get(process.spec.vmId)?.ip ?? null;
       const address = { interface: 'eth0', mac: message.identity.mac, ip, prefixLength: 24, gateway: null };

@@ -1,4 +1,5 @@
-import type { BootPhase, HostVm } from '@hearth/contract';
+import type { BootPhase, HeldCredential, HostVm } from '@hearth/contract';
+import { isDeepStrictEqual } from 'node:util';
 import { viewOf, type VmRecord, type VmRecords } from '../journal/vm-records.ts';
 
 /** The record of one VM, and the one way in which it changes: durable before it is told. */
@@ -38,6 +39,12 @@ export class VmCell {
     if (this.#record.phases.some((mark) => mark.phase === phase)) return;
     const atMs = Math.max(0, this.#now() - this.#record.requestedAtMs);
     this.change({ ...also, phases: [...this.#record.phases, { phase, atMs }] });
+  }
+
+  /** What the guest says that it holds. */
+  holdCredentials(credentials: HeldCredential[]): void {
+    if (isDeepStrictEqual(this.#record.credentials, credentials)) return;
+    this.change({ credentials, ...(credentials.length > 0 ? { heldSecret: true } : {}) });
   }
 
   /** From here on a person may have left something in it. Nobody is told. */

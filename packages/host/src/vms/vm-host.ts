@@ -14,6 +14,7 @@ import type { AgentEndpoint } from '../guest-link/agent-client.ts';
 import type { VmRecord } from '../journal/vm-records.ts';
 import { checkRoom } from './admission.ts';
 import { LiveVm } from './live-vm.ts';
+import type { VmCredentials } from './vm-credentials.ts';
 import type { VmHostDeps } from './ports.ts';
 
 export interface CreateOptions {
@@ -62,6 +63,7 @@ export class VmHost {
       imageId: imageId ?? null,
       ...{ state: 'creating', origin: null, address: null, phases: [], failure: null, version: 0, vmm: null },
       ...{ snapshotId: null, machineId: null, saved: null, keepsDisk: false, used: false },
+      ...{ credentials: [], heldSecret: false, poweredOff: false },
       memory: goldenMemory === undefined ? null : { path: goldenMemory, shared: true },
     });
     vm.begin({ cold: wanted.start === 'cold', source });
@@ -116,6 +118,11 @@ export class VmHost {
   /** Where the VNC server of a ready browser VM is. Throws not_found, not_a_desktop, vm_not_ready. */
   display(id: VmId): DisplayEndpoint {
     return this.#live(id).display();
+  }
+
+  /** What passes its control channel for credentials. Throws not_found, vm_not_ready, control_channel_failed. */
+  credentials(id: VmId): VmCredentials {
+    return this.#live(id).credentials();
   }
 
   /** Is a VM there from which more console can come? */

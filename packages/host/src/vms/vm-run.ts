@@ -3,6 +3,7 @@ import {
   asHearthError,
   HearthError,
   startProgress,
+  withAbort,
   type BootPhase,
   type ImageManifest,
   type Log,
@@ -134,6 +135,12 @@ export class VmRun {
     this.#guest?.thaw();
   }
 
+  /** Powers the guest off in order, and waits for its VMM's end. Throws what kept it from it. */
+  async powerOff(progress: Progress): Promise<void> {
+    await this.guest().shutDown(progress);
+    await withAbort(this.vmm().exited, progress.signal);
+  }
+
   closeGuest(): void {
     this.#guest?.close();
   }
@@ -187,7 +194,7 @@ export class VmRun {
       ...{ state: 'booting', origin: way.origin, memory: memoryOf(way, cell.record) },
       snapshotId: way.origin === 'snapshot' ? way.golden.manifest.id : null,
       // A boot makes the disk newer than the saved memory, which must never be used again then.
-      ...(way.origin === 'image' ? { saved: null } : {}),
+      ...(way.origin === 'image' ? { saved: null, poweredOff: false } : {}),
     });
     try {
       this.#running = await startVmm({
@@ -229,11 +236,21 @@ export class VmRun {
 
   async #openGuest(progress: Progress): Promise<GuestSession> {
     const { cell, deps, log, onFault } = this.#options;
-    const { agents, randomBytes, now } = deps;
+    const { agents, randomBytes, caCertificates, now } = deps;
     const guest = new GuestSession({
-      ...{ agents, randomBytes, now, log, onFault, secrets: this.secrets, signal: this.#life.signal },
+      ...{
+        agents,
+        randomBytes,
+        caCertificates,
+        now,
+        log,
+        onFault,
+        secrets: this.secrets,
+        signal: this.#life.signal,
+      },
       ...{ running: this.vmm(), manifest: await this.#manifest(), vm: () => cell.record },
       onPhase: (phase: BootPhase) => cell.mark(phase),
+      onCredentials: (held) => cell.holdCredentials(held),
     });
     this.#guest?.close();
     this.#guest = guest;

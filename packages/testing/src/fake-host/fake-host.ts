@@ -21,6 +21,7 @@ import { createServer, ServerResponse, type IncomingMessage, type Server } from 
 import { Socket } from 'node:net';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { createCredentials, type FakeCredentials } from './credentials.ts';
 import { createDisplays, defaultDisplayScript, type FakeDisplays } from './displays.ts';
 import { createExecutions, type Executions } from './executions.ts';
 import { createFiles, type Files } from './files.ts';
@@ -33,6 +34,7 @@ export interface FakeHost {
   readonly machines: Machines;
   readonly executions: Executions;
   readonly displays: FakeDisplays;
+  readonly credentials: FakeCredentials;
   /** `METHOD path requestId` of every call so far. */
   readonly calls: { method: string; path: string; requestId: string | undefined }[];
   readonly files: Map<string, Uint8Array>;
@@ -64,6 +66,7 @@ export async function startFakeHost(
     machines,
     snapshots: createSnapshots(told, machines),
     executions: createExecutions(),
+    credentials: createCredentials(machines),
     displays: createDisplays({ ...defaultDisplayScript }),
     calls: [] as FakeHost['calls'],
     disks,
@@ -244,6 +247,12 @@ async function answerInside(state: State, call: Inside): Promise<void> {
   if (rest === 'desktop' && method === 'GET') {
     if (state.displays.script.refuse !== null) throw state.displays.script.refuse;
     call.openDesktop?.(id);
+    return;
+  }
+  if (rest.startsWith('credentials/')) {
+    const body = await state.credentials.answer(id, method, rest, () => readJson(request));
+    if (body === null) response.writeHead(204).end();
+    else sendJson(response, 200, body);
     return;
   }
   const query = Object.fromEntries(url.searchParams);

@@ -7,6 +7,7 @@ import {
   type HostEvent,
   type HostResumeVm,
   type GoneVm,
+  type HeldCredential,
   type HostVm,
   type ImageId,
   type VmId,
@@ -82,6 +83,8 @@ export interface Machines {
   crash(id: VmId, error: HearthError): void;
   /** The VM vanishes without a word, as after a crash of the machine. */
   lose(id: VmId): void;
+  /** Its guest says what credentials it has. */
+  holds(id: VmId, credentials: HeldCredential[]): void;
   /** Makes a VM that nobody asked for. */
   plant(id: VmId): void;
   subscribe(listener: (event: HostEvent) => void): () => void;
@@ -215,6 +218,7 @@ export function createMachines(script: FakeHostScript): Machines {
       address: nextAddress(id),
       origin,
       phases: reach(origin, PHASES_AT_START),
+      credentials: [],
       failure: null,
       version: 0,
     };
@@ -241,7 +245,7 @@ export function createMachines(script: FakeHostScript): Machines {
       change(id, { state: 'ready' });
       throw script.failHibernate;
     }
-    return change(id, { state: 'hibernated', address: null, phases: [] }) ?? vm;
+    return change(id, { state: 'hibernated', address: null, phases: [], credentials: [] }) ?? vm;
   };
   const resume = (id: VmId, { cold }: HostResumeVm): HostVm => {
     const vm = find(id);
@@ -276,7 +280,10 @@ export function createMachines(script: FakeHostScript): Machines {
       return { id, state: 'gone' };
     },
     crash: (id, error) => {
-      change(id, { state: 'failed', failure: toFailure(error, new Date()) });
+      change(id, { state: 'failed', credentials: [], failure: toFailure(error, new Date()) });
+    },
+    holds: (id, credentials) => {
+      change(id, { credentials });
     },
     lose: (id) => {
       vms.delete(id);

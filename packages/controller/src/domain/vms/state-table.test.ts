@@ -38,6 +38,7 @@ const hostVm = (state: HostVm['state'], phases: number, failure: HostVm['failure
   address: null,
   origin: null,
   phases: bootPhases.slice(0, phases).map((phase, index) => ({ phase, atMs: index })),
+  credentials: [],
   failure,
   version: 0,
 });

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { dataExtents, holdsData } from '../../images/data-extents.ts';
+import { dataExtents, holdsData } from '../../disks/data-extents.ts';
 import { literalsOf, needleLiterals, type Literal } from './needles.ts';
 import type { SecretPattern } from './patterns.ts';
 

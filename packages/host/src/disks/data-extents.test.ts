@@ -2,7 +2,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { hashFile, hashSparseFile } from './content-hash.ts';
+import { hashFile, hashSparseFile } from '../images/content-hash.ts';
 import { dataExtents, holdsData, parseExtents } from './data-extents.ts';
 
 const MIB = 1024 * 1024;
