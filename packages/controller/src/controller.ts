@@ -8,6 +8,8 @@ import { createHealth } from './health.ts';
 import type { HostLink } from './host-link/host-link.ts';
 import { buildApp } from './http/app.ts';
 import type { App } from './http/fastify.ts';
+import { createCliVms } from './runs/cli-vms.ts';
+import { createCliVmStore } from './store/cli-vms.ts';
 import { pingDatabase, type Database } from './store/database.ts';
 import { createUserStore } from './store/users.ts';
 import { createVmStore } from './store/vms.ts';
@@ -75,6 +77,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const creation = createCreation({ book, users, host, handOver, pool, config, world });
   const hibernation = createHibernation({ book, handOver, pool });
   const vms = createVmService({ book, handOver, creation, hibernation, world });
+  const cliVms = createCliVms({ store: createCliVmStore(db), book, vms });
   const access = createAccessService(users, world);
   const tickets = createTickets(createTicketMemory(), world);
   const desktops = createDesktops({ vms, activity, changes, host, tickets, config, world, log, signal });
@@ -83,11 +86,13 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const reconcile = createReconcile({ book, view, host, handOver, world, log, signal });
   const { retentionDays } = config.controller;
   const expire = createExpire({ vms: vmStore, users, retentionDays, world, log, signal });
-  const hibernate = createHibernateWorker({ book, handOver, activity, policy, world, log, signal });
+  const { homes } = cliVms;
+  const hibernate = createHibernateWorker({ book, handOver, activity, homes, policy, world, log, signal });
   const services = {
     config,
     version,
     vms,
+    cliVms,
     activity,
     access,
     host,

@@ -3,6 +3,7 @@ import type { World } from '../clock.ts';
 import type { Desktops } from '../desktops/desktops.ts';
 import type { Screenshots } from '../desktops/screenshots.ts';
 import type { HostLink } from '../host-link/host-link.ts';
+import type { CliVms } from '../runs/cli-vms.ts';
 import type { AccessService } from '../users/access-service.ts';
 import type { Activity } from '../vms/activity.ts';
 import type { VmService } from '../vms/vm-service.ts';
@@ -13,6 +14,7 @@ export interface Services {
   config: Config;
   version: string;
   vms: VmService;
+  cliVms: CliVms;
   activity: Activity;
   access: AccessService;
   host: HostLink;

@@ -1,4 +1,16 @@
-import type { ImageId, Role, TokenId, UserId, VmId, VmKind, VmOrigin, VmState } from '@hearth/contract';
+import type {
+  ImageId,
+  ProviderId,
+  Role,
+  RunId,
+  RunState,
+  TokenId,
+  UserId,
+  VmId,
+  VmKind,
+  VmOrigin,
+  VmState,
+} from '@hearth/contract';
 
 /**
  * The tables, in types that SQLite and PostgreSQL share: times are ISO 8601 texts in UTC (they sort as they are),
@@ -57,4 +69,59 @@ export interface Tables {
     vm_id: VmId;
     created_at: string;
   };
+  runs: {
+    id: RunId;
+    user_id: UserId;
+    provider: ProviderId;
+    state: RunState;
+    version: number;
+    /** Its first 400 characters. */
+    prompt: string;
+    session_id: string | null;
+    /** The conversation that it continues. */
+    continues: string | null;
+    model: string | null;
+    cwd: string;
+    /** null: its person's own one. */
+    wanted_vm_id: VmId | null;
+    /** Not a reference: a VM may be forgotten before its runs. */
+    vm_id: VmId | null;
+    timeout_ms: number;
+    exit_code: number | null;
+    ended_by: 'itself' | 'timeout' | 'cancel' | null;
+    failure: string | null;
+    created_at: string;
+    started_at: string | null;
+    ended_at: string | null;
+    usage: string | null;
+    /** Events so far. */
+    events: number;
+    /** JSON of the files that it changed, without their diffs. */
+    changes: string | null;
+    request_id: string;
+    /** 0 or 1. */
+    cancel_wanted: number;
+    /** Of the last line of its output in the guest that is taken in; -1 before the first. */
+    guest_seq: number;
+    /** 1: the guest may have something of it. */
+    in_guest: number;
+    needs_login: string | null;
+    tool_error: string | null;
+    stderr_tail: string;
+    idempotency_key: string | null;
+    request_hash: string;
+  };
+  /** The whole prompt and the files of a run that waits; gone once it runs. */
+  run_orders: { run_id: RunId; body: string };
+  run_events: {
+    run_id: RunId;
+    seq: number;
+    /** Length of `body`. */
+    bytes: number;
+    /** JSON of the event, `seq` included. */
+    body: string;
+  };
+  run_changes: { run_id: RunId; body: string };
+  /** The CLI VM that is a person's home. */
+  cli_vms: { user_id: UserId; vm_id: VmId };
 }

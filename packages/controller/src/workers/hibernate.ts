@@ -1,6 +1,6 @@
 import { asHearthError, type Config, type Log, type VmId } from '@hearth/contract';
 import type { World } from '../clock.ts';
-import { isIdle, isPastKeeping } from '../domain/vms/idle.ts';
+import { isIdle, isPastKeeping, withoutEnd } from '../domain/vms/idle.ts';
 import { advance } from '../domain/vms/vm-record.ts';
 import type { Activity } from '../vms/activity.ts';
 import type { HandOver } from '../vms/hand-over.ts';
@@ -16,6 +16,8 @@ export interface HibernateDeps {
   book: VmBook;
   handOver: HandOver;
   activity: Activity;
+  /** VMs that are people's homes, which are kept whatever their age. */
+  homes: () => Promise<ReadonlySet<VmId>>;
   policy: Config['vms']['hibernate'];
   world: World;
   log: Log;
@@ -30,7 +32,7 @@ export interface HibernateWorker {
 }
 
 export function createHibernateWorker(deps: HibernateDeps): HibernateWorker {
-  const { book, handOver, activity, policy, world, log, signal } = deps;
+  const { book, handOver, activity, homes, policy, world, log, signal } = deps;
   const retryAtMs = new Map<VmId, number>();
 
   const hibernateIdle = async (): Promise<void> => {
@@ -55,10 +57,12 @@ export function createHibernateWorker(deps: HibernateDeps): HibernateWorker {
     }
   };
   const deleteForgotten = async (): Promise<void> => {
+    const kept = await homes();
     for (const { id } of await book.store.list({ states: ['hibernated'] })) {
-      const vm = await book.change(id, (now) =>
-        isPastKeeping(now, world.now()) ? advance(now, 'delete_requested', world.now()) : null,
-      );
+      const vm = await book.change(id, (now) => {
+        if (kept.has(id)) return withoutEnd(now);
+        return isPastKeeping(now, world.now()) ? advance(now, 'delete_requested', world.now()) : null;
+      });
       if (vm?.state !== 'deleting') continue;
       log('a VM that was hibernated for too long is deleted', { vmId: id });
       await handOver.remove(vm);

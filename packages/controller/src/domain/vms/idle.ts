@@ -15,3 +15,9 @@ export function isIdle(vm: VmRecord, afterMinutes: number, now: Date): boolean {
 /** Is its time over? */
 export const isPastKeeping = ({ state, deletesAt }: VmRecord, now: Date): boolean =>
   state === 'hibernated' && deletesAt !== null && Date.parse(deletesAt) <= now.getTime();
+
+/** A hibernated VM that is kept for good: it must not announce its end. Gives null where it doesn't. */
+export const withoutEnd = (vm: VmRecord): VmRecord | null =>
+  vm.state !== 'hibernated' || vm.deletesAt === null
+    ? null
+    : { ...vm, version: vm.version + 1, deletesAt: null };
