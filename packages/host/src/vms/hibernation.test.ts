@@ -1,7 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startProgress, type HostVm, type VmId } from '@hearth/contract';
+import { startProgress, type GuestCredential, type HostVm, type VmId } from '@hearth/contract';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeTestMachine, type TestMachine } from './test-machine.ts';
 import type { VmHost } from './vm-host.ts';
@@ -46,6 +46,12 @@ async function expectTruth(machine: TestMachine, host: VmHost): Promise<void> {
   expect([...machine.addresses.values()].every(({ freedOrder }) => freedOrder !== null)).toBe(true);
 }
 
+const credential: GuestCredential = {
+  ...{ provider: 'claude_code', kind: 'sign_in', version: 1, env: {} },
+  files: [{ path: '.claude/.credentials.json', contentBase64: btoa('fake-token-NOT-A-TOKEN') }],
+};
+const forever = new AbortController().signal;
+
 /** A life with everything in it. */
 async function live(host: VmHost): Promise<void> {
   host.create(ID, { ...SIZE, ...request() });
@@ -58,6 +64,10 @@ async function live(host: VmHost): Promise<void> {
   await host.hibernate(FORK);
   await host.hibernate(ID);
   await host.resume(ID, { ...request(), cold: true });
+  await until(host, ID, 'ready');
+  await host.credentials(ID).put(credential, forever);
+  await host.hibernate(ID);
+  await host.resume(ID, { ...request(), cold: false });
   await until(host, ID, 'ready');
 }
 
@@ -99,7 +109,7 @@ describe('a VM that sleeps', () => {
     host.create(ID, { ...SIZE, ...request() });
     await until(host, ID, 'ready');
     await host.hibernate(ID);
-    await writeFile(join(machine.stateDir, 'vms', ID, 'saved.state'), `memory of vm-00000000000X`);
+    await writeFile(join(machine.stateDir, 'vms', ID, 'saved.state'), `memory of vm-00000000000X null`);
     await expect(host.resume(ID, { ...request(), cold: false })).rejects.toMatchObject({
       code: 'snapshot_invalid',
     });
@@ -177,3 +187,66 @@ test(
     }
   },
 );
+
+describe('a VM that was given a credential', () => {
+  const withCredential = async (): Promise<{ machine: TestMachine; host: VmHost }> => {
+    const machine = await makeTestMachine(folder);
+    const { host } = machine.daemon();
+    host.create(ID, { ...SIZE, ...request() });
+    await until(host, ID, 'ready');
+    await host.credentials(ID).put(credential, forever);
+    return { machine, host };
+  };
+
+  test('has it until it is dropped', async () => {
+    const { machine, host } = await withCredential();
+    expect(await host.credentials(ID).get('claude_code', forever)).toEqual(credential);
+    expect(await host.credentials(ID).drop('claude_code', forever)).toEqual(credential);
+    await expect(host.credentials(ID).get('claude_code', forever)).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    await expectTruth(machine, host);
+  });
+
+  test('is powered off instead of saved: no memory of it is ever on the disk; and it comes back from its disk', async () => {
+    const { machine, host } = await withCredential();
+    await host.hibernate(ID);
+    expect(host.get(ID)).toMatchObject({ state: 'hibernated', failure: null, credentials: [] });
+    expect(await readdir(join(machine.stateDir, 'vms', ID))).not.toContain('saved.state');
+    await host.resume(ID, { ...request(), cold: false });
+    expect((await until(host, ID, 'ready')).origin).toBe('image');
+    // Nothing secret was in it since: its memory may be saved.
+    await host.hibernate(ID);
+    expect(await readdir(join(machine.stateDir, 'vms', ID))).toContain('saved.state');
+    await expectTruth(machine, host);
+  });
+
+  test('is not copied while it runs; powered off, its disk is', async () => {
+    const { machine, host } = await withCredential();
+    host.create(FORK, { ...SIZE, ...request(), forkOf: ID });
+    expect(await until(host, FORK, 'ready', 'failed')).toMatchObject({
+      state: 'failed',
+      failure: { code: 'not_hibernatable' },
+    });
+    await host.destroy(FORK);
+    await host.hibernate(ID);
+    host.create(FORK, { ...SIZE, ...request(), forkOf: ID });
+    expect((await until(host, FORK, 'ready')).origin).toBe('image');
+    await expectTruth(machine, host);
+  });
+
+  test('keeps its disk, somebody’s home, where its VMM dies', async () => {
+    const { machine, host } = await withCredential();
+    for (const [pid, process] of machine.vmms) {
+      machine.vmms.delete(pid);
+      process.exited.resolve('killed from outside');
+    }
+    expect(await until(host, ID, 'hibernated', 'failed')).toMatchObject({
+      state: 'hibernated',
+      failure: { code: 'vmm_failed' },
+    });
+    await host.resume(ID, { ...request(), cold: false });
+    expect(await until(host, ID, 'ready')).toMatchObject({ origin: 'image', failure: null });
+    await expectTruth(machine, host);
+  });
+});

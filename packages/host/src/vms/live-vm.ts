@@ -40,6 +40,8 @@ export class LiveVm {
   /** Hibernations and copies, one after the other. */
   #saving: Promise<unknown> = Promise.resolve();
   #ending: Promise<void> | null = null;
+  /** What a VM that fell asleep still gives back. */
+  #givingBack: Promise<void> = Promise.resolve();
 
   constructor(record: VmRecord, deps: VmHostDeps, emit: (view: HostVm) => void) {
     this.#deps = deps;
@@ -105,6 +107,7 @@ export class LiveVm {
   async resume({ cold, requestedAtMs, requestId }: HostResumeVm): Promise<void> {
     const { id, state } = this.record;
     if (state === 'ready' || state === 'booting' || state === 'creating') return;
+    await this.#givingBack;
     const check = startProgress({ what: 'checking the saved memory', timeoutMs: SETUP_TIMEOUT_MS });
     try {
       if (!cold && !this.record.poweredOff)
@@ -398,11 +401,10 @@ export class LiveVm {
   /** Everything but disk and saved memory is given back. Durable first: a daemon that dies here finishes it at its start. */
   async #sleep(also: Pick<VmRecord, 'failure'> & Partial<VmRecord>): Promise<void> {
     this.#cell.change({ ...also, state: 'hibernated', phases: [], origin: null, credentials: [] });
-    try {
-      await this.#teardown(true);
-    } catch (cause) {
+    this.#givingBack = this.#teardown(true).catch((cause: unknown) => {
       this.#log('a hibernated VM left something behind', { error: String(cause) });
-    }
+    });
+    await this.#givingBack;
   }
 
   /** The state is durable first (F21); then everything that the VM held is given back, but for a disk that is older than this start, or a home. */

@@ -237,7 +237,8 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       if (!process.paused) stream.push(encodeLine(message));
     };
     const answer = (message: HostMessage): void => {
-      const data = message.type === 'credential-get' ? process.credential : null;
+      const asked = message.type === 'credential-get' || message.type === 'credential-drop';
+      const data = asked ? process.credential : null;
       if (message.type === 'credential-put') process.credential = message.credential;
       if (message.type === 'credential-drop') process.credential = null;
       say({ type: 'reply', id: message.id, ok: true, data });
