@@ -17,5 +17,6 @@ export * from './secret.ts';
 export * from './signin.ts';
 export * from './snapshot.ts';
 export * from './terminal.ts';
+export * from './terminal-frames.ts';
 export * from './vm.ts';
 export * from './providers/index.ts';
