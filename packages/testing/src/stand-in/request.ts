@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+import { zstdDecompress } from 'node:zlib';
 import { isObject, type ModelRequest } from './provider.ts';
 
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
@@ -36,7 +38,11 @@ async function readText(request: IncomingMessage): Promise<{ text: string; bytes
     bytes += chunk.length;
     if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
   }
-  return { text: Buffer.concat(chunks).toString('utf8'), bytes };
+  const sent = Buffer.concat(chunks);
+  // Codex compresses what it asks with a ChatGPT sign-in.
+  const isZstd = request.headers['content-encoding'] === 'zstd';
+  const whole = isZstd ? await promisify(zstdDecompress)(sent, { maxOutputLength: MAX_BODY_BYTES }) : sent;
+  return { text: whole.toString('utf8'), bytes };
 }
 
 /** null where a body is there and is no JSON object. */

@@ -5,7 +5,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { anthropic } from './anthropic.ts';
 import { serverCertificate } from './certificates.ts';
 import { claudeOAuth, claudeHosts } from './claude-oauth.ts';
+import { codexHosts, codexOAuth } from './codex-oauth.ts';
 import { control, type Controlled } from './control.ts';
+import { openai } from './openai.ts';
 import type { Answer, Behaviour, ModelRequest, ProviderStandIn } from './provider.ts';
 import { readRequest } from './request.ts';
 import { TokenLedger } from './token-ledger.ts';
@@ -57,6 +59,7 @@ export interface StandIn {
 /** One entry a provider. */
 const standIns: readonly ProviderStandIn[] = [
   { name: 'anthropic', hosts: claudeHosts, model: anthropic, oauth: claudeOAuth },
+  { name: 'openai', hosts: codexHosts, model: openai, oauth: codexOAuth },
 ];
 /** The record in memory keeps the latest. */
 const MAX_RECORDS = 10_000;

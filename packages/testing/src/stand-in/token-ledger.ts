@@ -112,6 +112,13 @@ export class TokenLedger {
     for (const refreshToken of this.#refresh.keys()) this.#refresh.set(refreshToken, null);
   }
 
+  /** As a tool's logout asks, of either kind. */
+  revoke(token: string): void {
+    const access = this.#access.get(token);
+    if (access !== undefined) access.revoked = true;
+    if (this.#refresh.has(token)) this.#refresh.set(token, null);
+  }
+
   rejectNextCode(): void {
     this.#rejectsNextCode = true;
   }
