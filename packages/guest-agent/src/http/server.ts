@@ -1,5 +1,6 @@
 import { asHearthError, HearthError, toProblem, type Log } from '@hearth/contract';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { requestId, sendProblem } from './answer.ts';
 import type { Route } from './context.ts';
@@ -13,7 +14,12 @@ export interface HttpServerOptions {
 
 /** The agent's HTTP server, not listening yet. */
 export function createHttpServer({ routes, authorize, log }: HttpServerOptions): Server {
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  /** @param socket of a request that asks for another protocol */
+  const handle = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    socket?: Duplex,
+  ): Promise<void> => {
     try {
       authorize(request);
       const { pathname, searchParams } = parseUrl(request.url ?? '/');
@@ -28,7 +34,12 @@ export function createHttpServer({ routes, authorize, log }: HttpServerOptions):
         );
       }
       const params = route.path.exec(pathname)?.slice(1) ?? [];
-      await route.handle({ request, response, query: searchParams, params });
+      const upgrade = (protocol: string): Duplex => {
+        if (socket === undefined || request.headers.upgrade?.toLowerCase() !== protocol)
+          throw new HearthError('bad_request', `${pathname} is opened with \`Upgrade: ${protocol}\``);
+        return acceptUpgrade(response, socket, protocol);
+      };
+      await route.handle({ request, response, query: searchParams, params, upgrade });
     } catch (error) {
       const known = asHearthError(error);
       if (known.code === 'internal')
@@ -49,6 +60,17 @@ export function createHttpServer({ routes, authorize, log }: HttpServerOptions):
     },
     (request, response) => void handle(request, response),
   );
+  // Node answers no request that asks for an upgrade; so such a one goes through the same routes as all others.
+  server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    if (head.length > 0) socket.unshift(head);
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    // It is a Socket, as of every server that listens.
+    response.assignSocket(socket as Socket);
+    response.on('finish', () => socket.end());
+    void handle(request, response, socket);
+  });
   server.on('clientError', refuseGarbage);
   return server;
 }
@@ -59,6 +81,12 @@ function parseUrl(url: string): URL {
   } catch (cause) {
     throw new HearthError('bad_request', 'the address of the request is malformed', { cause });
   }
+}
+
+function acceptUpgrade(response: ServerResponse, socket: Duplex, protocol: string): Duplex {
+  response.detachSocket(socket as Socket);
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${protocol}\r\n\r\n`);
+  return socket;
 }
 
 /** What isn't HTTP gets a problem as well. */
