@@ -167,7 +167,7 @@ function codeOf(error: unknown): string {
 let ownOomScore: Promise<string> | undefined;
 
 /** The agent's unit may shield it from the OOM killer; what it runs is not to inherit that. */
-async function resetOomScore(pid: number): Promise<void> {
+export async function resetOomScore(pid: number): Promise<void> {
   ownOomScore ??= readFile('/proc/self/oom_score_adj', 'utf8').catch(() => '0');
   if (Number(await ownOomScore) >= 0) return;
   await writeFile(`/proc/${pid}/oom_score_adj`, '0').catch((error: unknown) => {
