@@ -538,6 +538,13 @@ export const errorTable = {
     layer: 'host',
     hint: 'Its VM ended or stopped answering; what it said until then is kept. Start it again.',
   },
+  run_failed: {
+    status: 502,
+    title: 'The tool did not do it',
+    retryable: true,
+    layer: 'provider',
+    hint: 'Its own words are in `detail`; all that it said: `hearth runs events ID`.',
+  },
   run_timed_out: {
     status: 504,
     title: 'The run took longer than allowed',
@@ -606,7 +613,7 @@ export const errorTable = {
     title: 'The tool is not signed in',
     retryable: false,
     layer: 'provider',
-    hint: 'Check the API key and the base URL; a key is never kept by Hearth, so give it with each run.',
+    hint: 'Sign in again: `hearth signin PROVIDER`, or the Connect page. With an API key: `hearth credentials set-key PROVIDER`, and check the base URL.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 
