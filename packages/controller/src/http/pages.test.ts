@@ -29,6 +29,11 @@ describe('the web application', () => {
   it.each([
     '/',
     '/signin?code=0123456789abcdef',
+    '/connect',
+    '/connect/sgn-000000000000',
+    '/runs/run-000000000000',
+    '/terminal/vm-000000000000/trm-000000000000',
+    '/vms',
     '/vms/vm-000000000000',
     '/vms/vm-000000000000/console',
     '/vms/vm-000000000000/desktop',

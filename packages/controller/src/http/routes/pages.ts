@@ -22,7 +22,20 @@ const POLICY = [
 const YEAR_SECONDS = 31_536_000;
 
 /** Addresses that the web application's own router reads. */
-const pages = ['/', '/signin', '/vms/:id', '/vms/:id/desktop', '/vms/:id/console'];
+const pages = [
+  '/',
+  '/signin',
+  '/connect',
+  '/connect/:sessionId',
+  '/runs',
+  '/runs/:id',
+  '/terminal',
+  '/terminal/:vmId/:terminalId',
+  '/vms',
+  '/vms/:id',
+  '/vms/:id/desktop',
+  '/vms/:id/console',
+];
 /** The page of a desktop, under the addresses that programs hand out. */
 const desktopPages = [
   { url: '/api/vms/:id/desktop', summary: 'The page of a desktop' },
