@@ -1,9 +1,15 @@
 import type {
+  Credential,
+  CredentialId,
+  CredentialState,
   ImageId,
   ProviderId,
   Role,
   RunId,
   RunState,
+  Signin,
+  SigninId,
+  SigninState,
   TokenId,
   UserId,
   VmId,
@@ -124,4 +130,57 @@ export interface Tables {
   run_changes: { run_id: RunId; body: string };
   /** The CLI VM that is a person's home. */
   cli_vms: { user_id: UserId; vm_id: VmId };
+  signins: {
+    id: SigninId;
+    user_id: UserId;
+    provider: ProviderId;
+    method: Signin['method'];
+    state: SigninState;
+    version: number;
+    vm_id: VmId | null;
+    browser_ip: string | null;
+    oauth_url: string | null;
+    user_code: string | null;
+    /** 0 or 1. */
+    wants_code: number;
+    code_refused: string | null;
+    words: string;
+    account: string | null;
+    failure: string | null;
+    created_at: string;
+    expires_at: string;
+    /** null: it is under way; of one person and provider, one is. */
+    ended_at: string | null;
+    timeline: string;
+    request_id: string;
+    /** 1: nothing of it is left to be deleted. */
+    swept: number;
+  };
+  credentials: {
+    id: CredentialId;
+    user_id: UserId;
+    provider: ProviderId;
+    kind: Credential['kind'];
+    state: CredentialState;
+    /** Counts every change. */
+    revision: number;
+    /** Of the secret; counts on over removals, so that an old one in a VM is always known as old. */
+    version: number;
+    account: string | null;
+    created_at: string;
+    updated_at: string;
+    refreshed_at: string | null;
+    expires_at: string | null;
+    last_used_at: string | null;
+    refusals: number;
+    /** JSON of how the last runs ended, newest first. */
+    outcomes: string;
+    owner_vm_id: VmId | null;
+    /** JSON of who wrote each version, newest first. */
+    versions: string;
+    /** Of the key that the envelope is under. */
+    key_id: string | null;
+    /** JSON, see vault/envelope.ts; null once it is removed. */
+    envelope: string | null;
+  };
 }
