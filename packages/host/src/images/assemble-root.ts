@@ -25,7 +25,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   claude: `${TOOLS}/node_modules/.bin/claude`,
   codex: `${TOOLS}/node_modules/.bin/codex`,
   gemini: `${TOOLS}/node_modules/.bin/gemini`,
-  opencode: `${TOOLS}/node_modules/.bin/opencode`,
+  opencode: `${TOOLS}/node_modules/opencode-linux-x64/bin/opencode`,
 };
 
 /** Turns a fresh tree of packages into the base layer's tree: the recipe's files, links and masks, and the tools. */

