@@ -7,6 +7,8 @@ import { serverCertificate } from './certificates.ts';
 import { claudeOAuth, claudeHosts } from './claude-oauth.ts';
 import { codexHosts, codexOAuth } from './codex-oauth.ts';
 import { control, type Controlled } from './control.ts';
+import { gemini } from './gemini.ts';
+import { geminiHosts, geminiOAuth } from './gemini-oauth.ts';
 import { openai } from './openai.ts';
 import type { Answer, Behaviour, ModelRequest, ProviderStandIn } from './provider.ts';
 import { readRequest } from './request.ts';
@@ -60,6 +62,7 @@ export interface StandIn {
 const standIns: readonly ProviderStandIn[] = [
   { name: 'anthropic', hosts: claudeHosts, model: anthropic, oauth: claudeOAuth },
   { name: 'openai', hosts: codexHosts, model: openai, oauth: codexOAuth },
+  { name: 'google', hosts: geminiHosts, model: gemini, oauth: geminiOAuth },
 ];
 /** The record in memory keeps the latest. */
 const MAX_RECORDS = 10_000;

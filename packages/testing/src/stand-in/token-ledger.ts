@@ -83,6 +83,15 @@ export class TokenLedger {
     return this.issueTokens(scope, lifetimeSeconds);
   }
 
+  /** As at servers whose refresh tokens don't rotate: the same one works on. */
+  renew(refreshToken: string, lifetimeSeconds: number): TokenPair | OAuthRefusal {
+    const renewed = this.refresh(refreshToken, lifetimeSeconds);
+    if (isRefusal(renewed)) return renewed;
+    this.#refresh.delete(renewed.refreshToken);
+    this.#refresh.set(refreshToken, renewed.scope);
+    return { ...renewed, refreshToken };
+  }
+
   issueTokens(scope: string, lifetimeSeconds: number): TokenPair {
     const accessToken = this.#mint('access');
     const refreshToken = this.#mint('refresh');
