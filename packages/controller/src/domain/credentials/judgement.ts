@@ -22,6 +22,17 @@ export function judge(held: HeldCredential, vmId: VmId, credential: CredentialRe
   return 'nothing';
 }
 
+/** May what a VM holds become the next version? Only the owner's, based on the newest one or on one of its own. */
+export function mayWrite(
+  held: Pick<HeldCredential, 'kind' | 'version'>,
+  vmId: VmId,
+  credential: CredentialRecord,
+): boolean {
+  const { kind, state, ownerVmId } = credential;
+  if (state === 'removed' || kind !== 'sign_in' || held.kind !== kind || ownerVmId !== vmId) return false;
+  return held.version >= firstOfItsOwn(credential, vmId);
+}
+
 /** Of the versions that this VM wrote without another writer in between, that on which the first is based; else the newest. */
 function firstOfItsOwn({ version, versions }: CredentialRecord, vmId: VmId): number {
   let first = version;
