@@ -80,6 +80,6 @@ export function createCliVms({ store, book, vms }: CliVmsDeps): CliVms {
       return up;
     },
     own: async (userId) => (await remembered(userId))?.id ?? null,
-    homes: () => store.all(),
+    homes: async () => new Set((await store.all()).values()),
   };
 }

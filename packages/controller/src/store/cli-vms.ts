@@ -6,7 +6,7 @@ export interface CliVmStore {
   get(userId: UserId): Promise<VmId | null>;
   set(userId: UserId, vmId: VmId): Promise<void>;
   /** Those of everybody. */
-  all(): Promise<ReadonlySet<VmId>>;
+  all(): Promise<ReadonlyMap<UserId, VmId>>;
 }
 
 export function createCliVmStore(db: Database): CliVmStore {
@@ -27,8 +27,8 @@ export function createCliVmStore(db: Database): CliVmStore {
         .execute();
     },
     all: async () => {
-      const rows = await db.selectFrom('cli_vms').select('vm_id').execute();
-      return new Set(rows.map(({ vm_id: vmId }) => vmId));
+      const rows = await db.selectFrom('cli_vms').selectAll().execute();
+      return new Map(rows.map(({ user_id: userId, vm_id: vmId }) => [userId, vmId]));
     },
   };
 }

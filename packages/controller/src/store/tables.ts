@@ -5,6 +5,7 @@ import type {
   ImageId,
   ProviderId,
   Role,
+  RunEvent,
   RunId,
   RunState,
   Signin,
@@ -122,6 +123,7 @@ export interface Tables {
   run_events: {
     run_id: RunId;
     seq: number;
+    type: RunEvent['type'];
     /** Length of `body`. */
     bytes: number;
     /** JSON of the event, `seq` included. */

@@ -53,6 +53,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .createTable('run_events')
     .addColumn('run_id', 'text', (column) => column.notNull().references('runs.id').onDelete('cascade'))
     .addColumn('seq', 'integer', (column) => column.notNull())
+    .addColumn('type', 'text', (column) => column.notNull())
     .addColumn('bytes', 'integer', (column) => column.notNull())
     .addColumn('body', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('run_events_by_run', ['run_id', 'seq'])
