@@ -56,6 +56,7 @@ export async function signIn(context: BrowserContext, lab: HearthLab): Promise<P
   const page = await context.newPage();
   await page.goto(url);
   await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('link', { name: 'My VMs' }).click();
   await page.getByRole('heading', { name: 'My VMs' }).waitFor();
   return page;
 }

@@ -24,7 +24,8 @@ test('the one-time link signs a browser in, once, and the pages work without any
   await page.goto(url);
   await page.goto(url);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'My VMs' }).waitFor();
+  await page.getByRole('heading', { name: 'Connect' }).waitFor();
+  await page.getByRole('link', { name: 'My VMs' }).click();
   await page.getByText('You have no VM yet').waitFor();
   await page.goto(`${lab.url}/api/docs`);
   await page.getByText('Create a VM').first().waitFor();
@@ -46,7 +47,7 @@ test('the one-time link signs a browser in, once, and the pages work without any
   await page.getByText('This token doesn’t sign you in').waitFor();
   await page.getByLabel('Your token').fill(await lab.adminToken());
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'My VMs' }).waitFor();
+  await page.getByRole('heading', { name: 'Connect' }).waitFor();
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('Your token').waitFor();
   expect(await page.evaluate(async () => (await fetch('/api/me')).status)).toBe(401);
@@ -58,8 +59,16 @@ test('pages at 360 px: nothing reaches beyond the window', async () => {
   await page.goto(`${lab.url}/signin`);
   await page.getByLabel('Your token').fill(await lab.adminToken());
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'My VMs' }).waitFor();
-  for (const path of ['/', '/vms/vm-000000000000', '/vms/vm-000000000000/desktop', '/nothing']) {
+  await page.getByRole('heading', { name: 'Connect' }).waitFor();
+  for (const path of [
+    '/connect',
+    '/runs',
+    '/terminal',
+    '/vms',
+    '/vms/vm-000000000000',
+    '/vms/vm-000000000000/desktop',
+    '/nothing',
+  ]) {
     await page.goto(`${lab.url}${path}`);
     await page.getByRole('heading').first().waitFor();
     expect(await page.evaluate('document.documentElement.scrollWidth'), path).toBeLessThanOrEqual(360);
@@ -103,7 +112,7 @@ test('hibernated VMs: kept until when, warned of at last; a damaged one can be t
     asked.push(route.request().postData() ?? '');
     return route.fulfill({ json: { ...damaged, version: 2 }, status: 202 });
   });
-  await page.goto(lab.url);
+  await page.goto(`${lab.url}/vms`);
   const card = ({ id }: Vm) => page.getByRole('listitem', { name: id });
   await card(quiet)
     .getByText(/Hibernated since .*; will be deleted on .* unless you resume it/)

@@ -2,8 +2,13 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, type ReactElement } from 'react';
 import { BrowserRouter, Route, Routes, useLocation, useNavigate } from 'react-router';
 import { Broken } from './pages/broken.tsx';
+import { ConnectPage } from './pages/connect-page.tsx';
+import { JourneyPage } from './pages/journey-page.tsx';
 import { NotFoundPage } from './pages/not-found-page.tsx';
+import { RunPage } from './pages/run-page.tsx';
+import { RunsPage } from './pages/runs-page.tsx';
 import { SigninPage } from './pages/signin-page.tsx';
+import { StartPage } from './pages/start-page.tsx';
 import { VmPage } from './pages/vm-page.tsx';
 import { VmsPage } from './pages/vms-page.tsx';
 import { signinPath } from './session/next-path.ts';
@@ -11,6 +16,11 @@ import { onSessionLost } from './session/session-lost.ts';
 
 /** noVNC is loaded only where a desktop is shown. */
 const DesktopPage = lazy(async () => ({ default: (await import('./pages/desktop-page.tsx')).DesktopPage }));
+
+/** xterm.js likewise. */
+const TerminalPage = lazy(async () => ({
+  default: (await import('./pages/terminal-page.tsx')).TerminalPage,
+}));
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -29,7 +39,14 @@ export function App(): ReactElement {
           <Suspense fallback={<p className="narrow muted">Loading…</p>}>
             <Routes>
               <Route path="/signin" element={<SigninPage />} />
-              <Route path="/" element={<VmsPage />} />
+              <Route path="/" element={<StartPage />} />
+              <Route path="/connect" element={<ConnectPage />} />
+              <Route path="/connect/:sessionId" element={<JourneyPage />} />
+              <Route path="/runs" element={<RunsPage />} />
+              <Route path="/runs/:id" element={<RunPage />} />
+              <Route path="/terminal" element={<TerminalPage />} />
+              <Route path="/terminal/:vmId/:terminalId" element={<TerminalPage />} />
+              <Route path="/vms" element={<VmsPage />} />
               <Route path="/vms/:id" element={<VmPage />} />
               <Route path="/vms/:id/console" element={<VmPage />} />
               <Route path="/vms/:id/desktop" element={<DesktopPage />} />

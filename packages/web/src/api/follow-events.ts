@@ -12,7 +12,8 @@ const SILENCE_MS = 45_000;
 const HIDDEN_MS = 30_000;
 
 export interface Following<T extends z.ZodType> {
-  path: string;
+  /** Asked anew for each stream, where it tells from where on. */
+  path: string | (() => string);
   schema: T;
   /** A new stream begins; what was told before comes again. */
   onOpen?: () => void;
@@ -68,7 +69,10 @@ async function readOnce<T extends z.ZodType>(
   };
   document.addEventListener('visibilitychange', watch);
   try {
-    const { body } = await send('GET', path, { signal: own, headers: { accept: 'text/event-stream' } });
+    const { body } = await send('GET', typeof path === 'string' ? path : path(), {
+      signal: own,
+      headers: { accept: 'text/event-stream' },
+    });
     if (body === null) throw new HearthError('internal', 'the stream has no body');
     onOpen?.();
     const take = makeEventParser(({ data }) => {

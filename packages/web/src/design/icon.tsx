@@ -25,6 +25,11 @@ const paths = {
   gauge: 'M4 17a8.5 8.5 0 1 1 16 0M12 15l4-5',
   fit: 'M3 5h18v14H3zM8 12H6m2 0H6m2-2-2 2 2 2M16 12h2m-2-2 2 2-2 2M9 12h6',
   refresh: 'M19 12a7 7 0 1 1-2-5M19 3v4.5h-4.5',
+  plug: 'M9 3v5M15 3v5M6 8h12v3a6 6 0 0 1-12 0zM12 17v4',
+  run: 'M7 4.5v15l12-7.5z',
+  key: 'M8 19a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM11 12 20 3M16.5 6.5 19 9',
+  out: 'M14 4h6v6M20 4l-9 9M18 14v6H4V6h6',
+  stop: 'M6 6h12v12H6z',
   leave: 'M10 4H5v16h5M14 8l4 4-4 4M18 12H9',
 } as const;
 

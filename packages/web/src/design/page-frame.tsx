@@ -1,13 +1,21 @@
 import { useSyncExternalStore, type ReactElement, type ReactNode } from 'react';
 import { Link } from 'react-router';
 import { isReachable, onReachability } from '../api/reachability.ts';
+import { RefusedBanner } from '../connect/refused-banner.tsx';
 import { SignOut } from '../session/sign-out.tsx';
 import { useMe } from '../session/use-me.ts';
 import { Flame } from './icon.tsx';
+import { MainNav } from './main-nav.tsx';
 import { ThemeSwitch } from './theme-switch.tsx';
 
+export interface PageFrameProps {
+  children: ReactNode;
+  /** Takes the whole window's width: a screen is in it. */
+  wide?: boolean;
+}
+
 /** What every page but the desktop has around it. */
-export function PageFrame({ children }: { children: ReactNode }): ReactElement {
+export function PageFrame({ children, wide = false }: PageFrameProps): ReactElement {
   const me = useMe();
   return (
     <>
@@ -15,10 +23,11 @@ export function PageFrame({ children }: { children: ReactNode }): ReactElement {
         Skip to the content
       </a>
       <header className="top">
-        <div className="top-inner">
+        <div className={`top-inner ${wide ? 'wide' : ''}`}>
           <Link className="brand" to="/">
             <Flame /> Hearth
           </Link>
+          <MainNav />
           <div className="row push">
             <span className="muted small user-name">{me?.name}</span>
             <ThemeSwitch />
@@ -27,7 +36,8 @@ export function PageFrame({ children }: { children: ReactNode }): ReactElement {
         </div>
       </header>
       <OfflineBanner />
-      <main id="content" className="page" tabIndex={-1}>
+      {me === undefined ? null : <RefusedBanner />}
+      <main id="content" className={`page ${wide ? 'wide' : ''}`} tabIndex={-1}>
         {children}
       </main>
     </>

@@ -29,7 +29,8 @@ export function BootView({ vm, watched }: { vm: Vm; watched: boolean }): ReactEl
       </section>
       {isBooting(vm) ? (
         <p className="small">
-          <Link to={`/vms/${vm.id}/console`}>What it writes to its console</Link> · <Link to="/">My VMs</Link>
+          <Link to={`/vms/${vm.id}/console`}>What it writes to its console</Link> ·{' '}
+          <Link to="/vms">My VMs</Link>
         </p>
       ) : null}
     </PageFrame>
@@ -59,7 +60,7 @@ function Next({ vm }: { vm: Vm }): ReactElement {
         <Link className="button" to={`/vms/${vm.id}/console`}>
           <Icon name="terminal" /> Read its console
         </Link>
-        <Link className="button quiet" to="/">
+        <Link className="button quiet" to="/vms">
           My VMs
         </Link>
       </div>

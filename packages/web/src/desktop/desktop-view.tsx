@@ -24,6 +24,8 @@ export interface DesktopViewProps {
   /** null where the view was opened by a link's ticket: nothing but the picture is known then. */
   signedIn: { vm: Vm; me: Me | undefined } | null;
   linkTicket: string | null;
+  /** A part of another page, not a page of its own. */
+  embedded?: boolean;
 }
 
 /** What a link's ticket opens beside the picture. */
@@ -31,7 +33,13 @@ const LINK_PANELS: readonly PanelName[] = ['picture', 'clipboard', 'keys'];
 const ALL_PANELS: readonly PanelName[] = [...LINK_PANELS, 'files', 'people'];
 
 /** The desktop and everything around it. */
-export function DesktopView({ vmId, signedIn, linkTicket }: DesktopViewProps): ReactElement {
+export function DesktopView({
+  vmId,
+  signedIn,
+  linkTicket,
+  embedded = false,
+}: DesktopViewProps): ReactElement {
+  const frame = useRef<HTMLElement>(null);
   const { say, toasts } = useToasts();
   const [preferences, setPreferences] = useState(readPreferences);
   const [panel, setPanel] = useState<PanelName | null>(null);
@@ -79,7 +87,11 @@ export function DesktopView({ vmId, signedIn, linkTicket }: DesktopViewProps): R
     uploads.add(files);
     setPanel('files');
   });
-  const { fullScreen, toggle: toggleFullScreen } = useFullScreen((text) => say({ text, bad: true }));
+  const { fullScreen, toggle: toggleFullScreen } = useFullScreen(
+    // Of a page in which it is a part, the desktop alone fills the screen.
+    () => (embedded ? frame.current : null) ?? document.documentElement,
+    (text) => say({ text, bad: true }),
+  );
   const handle = useRef<HTMLButtonElement>(null);
   const keyboardField = useRef<HTMLTextAreaElement>(null);
   useWayOut(() => {
@@ -91,9 +103,14 @@ export function DesktopView({ vmId, signedIn, linkTicket }: DesktopViewProps): R
     handle.current?.focus();
   };
 
+  const Frame = embedded ? 'section' : 'main';
   return (
-    <main className="desktop-page">
-      <h1 className="hidden-text">Desktop of {vmId}</h1>
+    <Frame
+      ref={frame}
+      className={`desktop-page ${embedded ? 'embedded' : ''}`}
+      aria-label={embedded ? 'Desktop' : undefined}
+    >
+      {embedded ? null : <h1 className="hidden-text">Desktop of {vmId}</h1>}
       <canvas ref={lastPicture} className={`last-picture ${isConnected ? 'gone' : ''}`} aria-hidden="true" />
       <div
         ref={target}
@@ -112,7 +129,7 @@ export function DesktopView({ vmId, signedIn, linkTicket }: DesktopViewProps): R
         }}
       />
       <div className="over-top">
-        <OfflineBanner />
+        {embedded ? null : <OfflineBanner />}
         <ConnectionBar
           vmId={vmId}
           handle={handle}
@@ -128,7 +145,7 @@ export function DesktopView({ vmId, signedIn, linkTicket }: DesktopViewProps): R
             connection?.focus();
           }}
           fullScreen={fullScreen}
-          wayBack={signedIn !== null}
+          wayBack={signedIn !== null && !embedded}
           onLeave={() => connection?.focus()}
           busy={uploads.uploads.some((upload) => upload.state === 'sending')}
         />
@@ -163,6 +180,6 @@ export function DesktopView({ vmId, signedIn, linkTicket }: DesktopViewProps): R
       <StatusOverlay vmId={vmId} state={state} fromLink={linkTicket !== null} onReconnect={reconnect} />
       {dropping ? <div className="drop-here">Drop to put into the desktop’s Downloads</div> : null}
       {toasts}
-    </main>
+    </Frame>
   );
 }

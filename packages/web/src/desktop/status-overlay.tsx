@@ -45,7 +45,7 @@ export function StatusOverlay({
         </div>
         {fromLink ? null : (
           <p className="small">
-            <Link to={`/vms/${vmId}/console`}>Console</Link> · <Link to="/">My VMs</Link>
+            <Link to={`/vms/${vmId}/console`}>Console</Link> · <Link to="/vms">My VMs</Link>
           </p>
         )}
       </div>

@@ -5,7 +5,11 @@ interface LockableKeyboard {
   lock?: () => Promise<void>;
 }
 
-export function useFullScreen(onRefused: (why: string) => void): { fullScreen: boolean; toggle: () => void } {
+/** @param whole what fills the screen then */
+export function useFullScreen(
+  whole: () => Element,
+  onRefused: (why: string) => void,
+): { fullScreen: boolean; toggle: () => void } {
   const [fullScreen, setFullScreen] = useState(document.fullscreenElement !== null);
   useEffect(() => {
     const note = (): void => setFullScreen(document.fullscreenElement !== null);
@@ -17,7 +21,7 @@ export function useFullScreen(onRefused: (why: string) => void): { fullScreen: b
       await document.exitFullscreen();
       return;
     }
-    await document.documentElement.requestFullscreen();
+    await whole().requestFullscreen();
     await (navigator as { keyboard?: LockableKeyboard }).keyboard?.lock?.();
   };
   return {

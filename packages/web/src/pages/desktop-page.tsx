@@ -1,6 +1,6 @@
 import { HearthError } from '@hearth/contract';
 import { useEffect, useRef, useState, type ReactElement } from 'react';
-import { Link, useLocation, useParams } from 'react-router';
+import { Link, Navigate, useLocation, useParams } from 'react-router';
 import { BootView } from '../desktop/boot-view.tsx';
 import { DesktopView } from '../desktop/desktop-view.tsx';
 import { ticketOfFragment } from '../desktop/link-ticket.ts';
@@ -14,6 +14,8 @@ import { useVm } from '../vms/use-vm.ts';
 export function DesktopPage(): ReactElement {
   const { id = '' } = useParams();
   const { key } = useLocation();
+  // Programs hand out this address for a sign-in, too: its page shows the desktop and all around it.
+  if (id.startsWith('sgn-')) return <Navigate replace to={`/connect/${id}`} />;
   // Another VM, or the same by another way, is another view.
   return <OneDesktop key={`${id} ${key}`} vmId={id} />;
 }
@@ -60,7 +62,7 @@ function Nothing({ error }: { error: HearthError }): ReactElement {
       <h1>There is no desktop here</h1>
       <Problem error={error} />
       <p>
-        <Link to="/">My VMs</Link>
+        <Link to="/vms">My VMs</Link>
       </p>
     </PageFrame>
   );

@@ -28,7 +28,7 @@ export function VmPage(): ReactElement {
   return (
     <PageFrame>
       <p className="small">
-        <Link to="/">← My VMs</Link>
+        <Link to="/vms">← My VMs</Link>
       </p>
       {refused !== null && vm === undefined ? <h1>This VM can’t be shown</h1> : null}
       {refused === null ? null : <Problem error={refused} />}

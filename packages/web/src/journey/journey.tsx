@@ -1,0 +1,110 @@
+import type { Provider, Signin } from '@hearth/contract';
+import { lazy, Suspense, useState, type ReactElement } from 'react';
+import { ApiKeyForm } from '../connect/api-key-form.tsx';
+import { Icon } from '../design/icon.tsx';
+import { Problem } from '../design/problem.tsx';
+import { useTicking } from '../design/use-ticking.ts';
+import { TimelinePicture } from '../timeline/timeline-picture.tsx';
+import { formatSpan } from '../vms/age.ts';
+import { isBooting } from '../vms/state-words.ts';
+import { useVm } from '../vms/use-vm.ts';
+import { LinkBox, UserCode } from './link-box.tsx';
+import { ToolWords } from './outcome.tsx';
+import { PasteCode } from './paste-code.tsx';
+import { StepList } from './step-list.tsx';
+import { stepsOf } from './steps.ts';
+import type { Journey } from './use-journey.ts';
+
+/** noVNC comes only where a desktop is shown. */
+const DesktopPart = lazy(async () => ({ default: (await import('./desktop-part.tsx')).DesktopPart }));
+
+const STEP_MS = 1000;
+
+export interface JourneyProps {
+  signin: Signin;
+  provider: Provider;
+  journey: Journey;
+  onKeyStored: () => void;
+}
+
+/** A sign-in that is under way: its steps and what the person does, beside the desktop. */
+export function JourneyView({ signin, provider, journey, onKeyStored }: JourneyProps): ReactElement {
+  const { state, method, userCode, words, wantsCode, codeRefused } = signin;
+  const begun = state !== 'requested' && state !== 'starting';
+  const codeComes = method === 'pasted_code' || wantsCode || codeRefused !== null;
+  return (
+    <div className="journey">
+      <div className="journey-side">
+        <section className="panel" aria-label="Your sign-in">
+          <StepList steps={stepsOf(signin, provider)} />
+          {begun ? <LinkBox {...{ signin, provider, journey }} /> : null}
+          {userCode === null ? null : <UserCode code={userCode} />}
+          {begun && codeComes ? <PasteCode {...{ signin, provider, journey }} /> : null}
+          {words.trim() === '' ? null : <ToolWords words={words} />}
+          <div className="row">
+            <TimeLeft expiresAt={signin.expiresAt} />
+            <button
+              type="button"
+              className="button slim push"
+              disabled={journey.busyWith === 'cancel'}
+              onClick={() => journey.act({ name: 'cancel' })}
+            >
+              {journey.busyWith === 'cancel' ? 'Cancelling…' : 'Cancel the sign-in'}
+            </button>
+          </div>
+          {journey.error?.of === 'cancel' ? <Problem error={journey.error.error} /> : null}
+        </section>
+        <section className="panel" aria-label="API key">
+          <h2>Or use an API key</h2>
+          <ApiKeyForm provider={provider} onStored={onKeyStored} />
+          <p className="muted small">{provider.policy}</p>
+        </section>
+      </div>
+      <Screen signin={signin} />
+    </div>
+  );
+}
+
+/** The VM: how it starts, then its desktop. */
+function Screen({ signin }: { signin: Signin }): ReactElement {
+  const { vmId, method } = signin;
+  const [wanted, setWanted] = useState(method === 'browser');
+  const [settled, setSettled] = useState(false);
+  const { vm } = useVm(vmId ?? '', vmId !== null && !settled);
+  const ready = vm?.state === 'ready';
+  // From then on the sign-in's own events tell whatever matters.
+  if (ready && !settled) setSettled(true);
+  return (
+    <div className={`journey-screen ${ready && !wanted ? 'folded' : ''}`}>
+      {vm !== undefined && ready ? (
+        wanted ? (
+          <Suspense fallback={<p className="muted">Loading…</p>}>
+            <DesktopPart vm={vm} />
+          </Suspense>
+        ) : (
+          <button type="button" className="button" onClick={() => setWanted(true)}>
+            <Icon name="screen" /> Show the desktop
+          </button>
+        )
+      ) : (
+        <section className="panel" aria-label="How the VM starts">
+          {vm === undefined ? (
+            <p className="muted" role="status">
+              A browser VM is being made…
+            </p>
+          ) : (
+            <TimelinePicture vm={vm} />
+          )}
+          {vm === undefined || isBooting(vm) ? (
+            <p className="muted small">You need not wait here: it goes on when you leave and come back.</p>
+          ) : null}
+        </section>
+      )}
+    </div>
+  );
+}
+
+function TimeLeft({ expiresAt }: { expiresAt: string }): ReactElement {
+  const leftMs = Math.max(0, Date.parse(expiresAt) - useTicking(STEP_MS));
+  return <span className="muted small">{formatSpan(Math.floor(leftMs / 1000) * 1000)} left</span>;
+}
