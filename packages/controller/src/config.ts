@@ -1,4 +1,4 @@
-import { HearthError, parseConfig, type Config } from '@hearth/contract';
+import { HearthError, parseConfig, Secret, type Config } from '@hearth/contract';
 import { existsSync, readFileSync } from 'node:fs';
 
 const DEFAULT_FILE = '/etc/hearth/hearth.json';
@@ -12,6 +12,17 @@ export function readConfig(file?: string): Config {
   const path = named ?? DEFAULT_FILE;
   if (named === undefined && !existsSync(path)) return parseConfig({}, process.env);
   return parseConfig(readJson(path), process.env);
+}
+
+/** Master keys of the environment; null where the key file is used. */
+export function readMasterKeys(): { current: Secret; previous: Secret | null } | null {
+  const current = process.env['HEARTH_MASTER_KEY'];
+  const previous = process.env['HEARTH_MASTER_KEY_PREVIOUS'];
+  if (current === undefined || current === '') return null;
+  return {
+    current: new Secret(current),
+    previous: previous === undefined || previous === '' ? null : new Secret(previous),
+  };
 }
 
 function readJson(path: string): unknown {

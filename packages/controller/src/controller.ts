@@ -1,6 +1,10 @@
-import type { Config, Log } from '@hearth/contract';
+import { asHearthError, type Config, type Log } from '@hearth/contract';
 import type { FastifyBaseLogger } from 'fastify';
 import type { World } from './clock.ts';
+import { createCredentialBook } from './credentials/credential-book.ts';
+import { createCredentialService, type CredentialService } from './credentials/credential-service.ts';
+import { createCustody } from './credentials/custody.ts';
+import { createKeeper } from './credentials/keeper.ts';
 import { createDesktops, type Desktops } from './desktops/desktops.ts';
 import { createScreenshots } from './desktops/screenshots.ts';
 import { createTicketMemory, createTickets } from './desktops/tickets.ts';
@@ -10,10 +14,19 @@ import { buildApp } from './http/app.ts';
 import type { App } from './http/fastify.ts';
 import { createCliVms } from './runs/cli-vms.ts';
 import { createCliVmStore } from './store/cli-vms.ts';
+import { createCompletion } from './signins/completion.ts';
+import { createGuestLogin } from './signins/guest-login.ts';
+import { createJourneys } from './signins/journey.ts';
+import { createSigninBook } from './signins/signin-book.ts';
+import { createSigninService, type SigninService } from './signins/signin-service.ts';
+import { createCredentialStore } from './store/credentials.ts';
+import { createSigninStore } from './store/signins.ts';
 import { pingDatabase, type Database } from './store/database.ts';
 import { createUserStore } from './store/users.ts';
 import { createVmStore } from './store/vms.ts';
 import { createAccessService, type AccessService } from './users/access-service.ts';
+import type { KeyStore } from './vault/key-store.ts';
+import { createVault, type Vault } from './vault/vault.ts';
 import { createActivity } from './vms/activity.ts';
 import { createCreation } from './vms/creation.ts';
 import { createHandOver, shuttingDown } from './vms/hand-over.ts';
@@ -34,6 +47,8 @@ export interface ControllerDeps {
   version: string;
   db: Database;
   host: HostLink;
+  /** Where the vault's master key is. */
+  keys: KeyStore;
   world: World;
   logger: FastifyBaseLogger;
   /** null: the web application was not built. */
@@ -50,6 +65,9 @@ export interface Controller {
   expire: Expire;
   hibernate: HibernateWorker;
   pool: WarmPool;
+  credentials: CredentialService;
+  signins: SigninService;
+  vault: Vault;
   /** Starts to follow the host and to work; after listening, so that a second controller does nothing. */
   startWorkers(): void;
   /** Ends streams and work, answers what is under way, closes the database. */
@@ -58,7 +76,7 @@ export interface Controller {
 
 /** Puts the controller together; all it needs comes in by arguments. */
 export async function buildController(deps: ControllerDeps): Promise<Controller> {
-  const { config, version, db, host, world, logger, web } = deps;
+  const { config, version, db, host, keys, world, logger, web } = deps;
   const stop = new AbortController();
   const signal = stop.signal;
   const log: Log = (message, fields = {}) => {
@@ -70,22 +88,44 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const changes = createVmChanges();
   const book = createVmBook(vmStore, changes);
   const policy = config.vms.hibernate;
-  const view = createHostView({ book, world, deleteAfterDays: policy.deleteAfterDays });
-  const handOver = createHandOver({ book, view, host, world, log, signal });
+  const credentialStore = createCredentialStore(db);
+  const vault = createVault({ keys, store: credentialStore, randomBytes: world.randomBytes });
+  const credentialBook = createCredentialBook({ db, store: credentialStore, vault, world });
+  const custody = createCustody(credentialBook, host, log);
+  const keeper = createKeeper({ book: credentialBook, custody, vms: vmStore, log, signal });
+  const credentials = createCredentialService({
+    ...{ book: credentialBook, custody, vms: vmStore, policy: config.runs, world, log },
+  });
+  const { deleteAfterDays } = policy;
+  const view = createHostView({ book, world, deleteAfterDays, onSeen: keeper.observe });
+  const { takeBack } = credentials;
+  const handOver = createHandOver({ book, view, host, world, log, takeBack, signal });
   const activity = createActivity({ book, world, log });
   const pool = createWarmPool({ book, handOver, host, config, world, log, signal });
   const creation = createCreation({ book, users, host, handOver, pool, config, world });
   const hibernation = createHibernation({ book, handOver, pool });
   const vms = createVmService({ book, handOver, creation, hibernation, world });
   const cliVms = createCliVms({ store: createCliVmStore(db), book, vms });
+  const signinStore = createSigninStore(db);
+  const signinBook = createSigninBook(signinStore, world);
+  const login = createGuestLogin(host);
+  const complete = createCompletion({ book: signinBook, credentials: credentialBook, host, world });
+  const journeys = createJourneys({ book: signinBook, vms, vmStore, login, complete, world, log, signal });
+  const signins = createSigninService({
+    ...{ book: signinBook, journeys, login, users, vault, policy: config.signins, world, signal },
+  });
   const access = createAccessService(users, world);
   const tickets = createTickets(createTicketMemory(), world);
   const desktops = createDesktops({ vms, activity, changes, host, tickets, config, world, log, signal });
   const screenshots = createScreenshots({ host, log, signal });
-  const health = createHealth({ pingDatabase: () => pingDatabase(db), host, world, version, signal });
+  const health = createHealth({
+    ...{ pingDatabase: () => pingDatabase(db), checkVault: vault.check, host, world, version, signal },
+  });
   const reconcile = createReconcile({ book, view, host, handOver, world, log, signal });
-  const { retentionDays } = config.controller;
-  const expire = createExpire({ vms: vmStore, users, retentionDays, world, log, signal });
+  const retentionDays = { vms: config.controller.retentionDays, signins: config.signins.retentionDays };
+  const expire = createExpire({
+    ...{ vms: vmStore, users, signins: signinStore, retentionDays, world, log, signal },
+  });
   const { homes } = cliVms;
   const hibernate = createHibernateWorker({ book, handOver, activity, homes, policy, world, log, signal });
   const services = {
@@ -93,6 +133,9 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     version,
     vms,
     cliVms,
+    credentials,
+    signins,
+    vault,
     activity,
     access,
     host,
@@ -115,6 +158,9 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     expire,
     hibernate,
     pool,
+    credentials,
+    signins,
+    vault,
     startWorkers: () => {
       const onFollowing = (): void => void pool.run();
       following = followHost({ host, view, reconcile, onFollowing, log, signal });
@@ -122,6 +168,10 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
       expire.start();
       hibernate.start();
       pool.start();
+      signins.startWorker();
+      vault.recover().catch((error: unknown) => {
+        log('the vault is closed', { code: 'vault_failed', detail: asHearthError(error).detail });
+      });
     },
     close: async () => {
       if (signal.aborted) return;
@@ -130,7 +180,9 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
       await app.close();
       await following;
       await handOver.settled();
-      await Promise.all([reconcile, hibernate, pool, activity].map((work) => work.settled()));
+      await Promise.all(
+        [reconcile, hibernate, pool, activity, journeys, keeper].map((work) => work.settled()),
+      );
       await host.close();
       await db.destroy();
     },

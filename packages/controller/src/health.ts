@@ -7,6 +7,8 @@ const HOST_TIMEOUT_MS = 2000;
 export interface HealthDeps {
   /** Throws where the database does not answer. */
   pingDatabase: () => Promise<void>;
+  /** Throws where the vault is closed. */
+  checkVault: () => Promise<void>;
   host: HostLink;
   world: World;
   version: string;
@@ -16,6 +18,7 @@ export interface HealthDeps {
 /** Gives the state of the whole house, from checks made now; calls at the same time share one round of checks. */
 export function createHealth({
   pingDatabase,
+  checkVault,
   host,
   world,
   version,
@@ -26,13 +29,14 @@ export function createHealth({
 
   const check = async (): Promise<Health> => {
     const database = await attempt('database', pingDatabase);
+    const vault = await attempt('vault', checkVault);
     const progress = startProgress({ what: 'the health of the host', timeoutMs: HOST_TIMEOUT_MS, signal });
     let hostChecks: Check[] = [];
     const daemon = await attempt('host', async () => {
       const { checks } = await host.health({ signal: progress.signal });
       hostChecks = checks;
     });
-    const checks = [database, daemon, ...hostChecks];
+    const checks = [database, vault, daemon, ...hostChecks];
     return {
       status: checks.every(({ ok }) => ok) ? 'ok' : 'degraded',
       uptime: (performance.now() - startedAt) / 1000,

@@ -11,6 +11,7 @@ import { WebSocket } from 'ws';
 import { buildController } from './controller.ts';
 import { connectHost } from './host-link/unix-socket.ts';
 import { openDatabase } from './store/database.ts';
+import { passingKeys } from './vault/key-store.ts';
 import type { WebApp } from './web-app.ts';
 
 /** The kinds of calls that make a library load something at its first use. */
@@ -35,6 +36,7 @@ export async function rehearse(config: Config, web: WebApp | null): Promise<void
     version: '0.0.0',
     db: await openDatabase(':memory:'),
     host: connectHost(join(folder, 'no-host.sock')),
+    keys: passingKeys(),
     world: { now: () => new Date(), randomBytes },
     logger: pino({ level: 'silent' }),
     web,

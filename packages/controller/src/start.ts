@@ -8,13 +8,14 @@ import { pino, type Logger } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
 import { adminToken } from './bootstrap.ts';
 import type { World } from './clock.ts';
-import { readConfig } from './config.ts';
+import { readConfig, readMasterKeys } from './config.ts';
 import { buildController, type Controller } from './controller.ts';
 import { connectHost } from './host-link/unix-socket.ts';
 
 import { becomeUser, findAccount, isRoot, makeOwnFolder } from './privileges.ts';
 import { rehearse } from './rehearsal.ts';
 import { openDatabase } from './store/database.ts';
+import { environmentKeys, fileKeys, type KeyStore } from './vault/key-store.ts';
 import { readWebApp } from './web-app.ts';
 
 /** What the build of packages/web makes. */
@@ -36,6 +37,7 @@ export async function start(args: readonly string[]): Promise<void> {
   const world: World = { now: () => new Date(), randomBytes };
   const logger = makeLogger(config);
   const folder = join(config.stateDir, 'controller');
+  const keys = findKeys(config, folder);
 
   const token = adminTokenFile === undefined ? null : await adminToken(adminTokenFile, randomBytes);
   const web = await readWebApp(WEB_FOLDER);
@@ -53,7 +55,7 @@ export async function start(args: readonly string[]): Promise<void> {
   const db = await openDatabase(join(folder, 'hearth.db'));
   const host = connectHost(join(config.runDir, 'host.sock'));
   const version = packageJson.version;
-  const controller = await buildController({ config, version, db, host, world, logger, web });
+  const controller = await buildController({ config, version, db, host, keys, world, logger, web });
   await controller.access.ensureAdmin(token);
   const url = await listen(controller, config);
   stopOnSignal(controller, logger);
@@ -80,6 +82,13 @@ function readArguments(args: readonly string[]): Arguments {
     adminTokenFile: values['admin-token-file'],
     readyFd: fd === undefined ? undefined : Number(fd),
   };
+}
+
+/** Throws config_invalid where a key of the environment is none. */
+function findKeys({ vault }: Config, folder: string): KeyStore {
+  const given = readMasterKeys();
+  if (given !== null) return environmentKeys(given.current, given.previous);
+  return fileKeys(vault.keyFile ?? join(folder, 'master.key'));
 }
 
 /** Logs to standard output. What may hold a secret is not logged in the first place; this is the second line. */

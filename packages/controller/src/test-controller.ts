@@ -5,6 +5,7 @@ import type { World } from './clock.ts';
 import { buildController, type Controller } from './controller.ts';
 import { connectHost } from './host-link/unix-socket.ts';
 import { openDatabase, type Database } from './store/database.ts';
+import { passingKeys, type KeyStore } from './vault/key-store.ts';
 import type { WebApp } from './web-app.ts';
 
 export interface TestController extends AsyncDisposable {
@@ -25,21 +26,23 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-/** A controller of its own on a free port with an empty database, and no warm VMs unless told: for tests of this package. */
+/** A controller of its own on a free port with an empty database, and no warm VMs unless told; `kept` is what outlives it: for tests of this package. */
 export async function startTestController(
   socketPath: string,
   config: ConfigInput = {},
   world: Partial<World> = {},
   web: WebApp | null = null,
+  kept: { database?: string; keys?: KeyStore } = {},
 ): Promise<TestController> {
   const logged: string[] = [];
-  const db = await openDatabase(':memory:');
+  const db = await openDatabase(kept.database ?? ':memory:');
   const host = connectHost(socketPath);
   const controller = await buildController({
     config: parseConfig({ ...config, vms: { warm: { cli: 0, browser: 0 }, ...config.vms } }, {}),
     version: '0.0.0',
     db,
     host,
+    keys: kept.keys ?? passingKeys(),
     world: { now: () => new Date(), randomBytes, ...world },
     web,
     logger: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),

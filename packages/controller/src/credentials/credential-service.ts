@@ -10,6 +10,7 @@ import {
   type Log,
   type ProviderId,
   type RequestId,
+  type Secret,
   type UserId,
   type VmId,
 } from '@hearth/contract';
@@ -20,6 +21,7 @@ import type { VmRecord } from '../domain/vms/vm-record.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { CredentialBook, Whose } from './credential-book.ts';
 import type { Custody } from './custody.ts';
+import { apiKeySecret } from './guest-secret.ts';
 
 /** Who asked, and until when. */
 export interface HandOverCall {
@@ -46,6 +48,10 @@ export interface CredentialService {
   /** null: none, or removed. */
   find(userId: UserId, provider: ProviderId): Promise<Credential | null>;
   list(userId: UserId): Promise<Credential[]>;
+  /** Keeps a key in the vault, in place of what was there; runs wait no longer. Throws bad_request, vault_failed. */
+  storeApiKey(whose: Whose, apiKey: Secret, by: UserId): Promise<Credential>;
+  /** Takes it out of the vault, and out of the VMs as soon as they are reached. Throws credential_missing. */
+  remove(whose: Whose): Promise<void>;
   /** Counts the end of a run, once a run; null where there is no credential any more. */
   settle(userId: UserId, provider: ProviderId, verdict: CredentialVerdict): Promise<Credential | null>;
   /** Tells every change; in state `removed` for the last time. Gives back what ends it. */
@@ -160,6 +166,31 @@ export function createCredentialService(deps: CredentialServiceDeps): Credential
       return sealed === null ? null : toCredentialView(sealed.credential);
     },
     list: async (userId) => (await list(userId)).map(toCredentialView),
+    storeApiKey: async (whose, apiKey, by) => {
+      const { apiKeyPattern, title } = providers[whose.provider];
+      if (!apiKeyPattern.test(apiKey.reveal()))
+        throw new HearthError('bad_request', `apiKey: that is not what a key for ${title} looks like`, {
+          issues: [{ path: 'apiKey', message: `is no key for ${title}` }],
+        });
+      const written = await book.alone(whose, () =>
+        book.write(
+          whose,
+          {
+            kind: 'api_key',
+            writer: { type: 'api_key', userId: by },
+            ...{ account: null, expiresAtMs: null, ownerVmId: null },
+          },
+          apiKeySecret(whose.provider, apiKey),
+        ),
+      );
+      if (written === null) throw new HearthError('internal', 'the key was not written');
+      return toCredentialView(written);
+    },
+    remove: async (whose) => {
+      const gone = await book.alone(whose, () => book.remove(whose));
+      if (gone === null)
+        throw new HearthError('credential_missing', `${providers[whose.provider].title} is not connected`);
+    },
     settle: async (userId, provider, verdict) => {
       const credential = await book.change({ userId, provider }, (now) =>
         counted(now, verdict, policy.pauseAfterRefusals, world.now()),

@@ -1,10 +1,13 @@
 import type { Config, Health } from '@hearth/contract';
 import type { World } from '../clock.ts';
+import type { CredentialService } from '../credentials/credential-service.ts';
 import type { Desktops } from '../desktops/desktops.ts';
 import type { Screenshots } from '../desktops/screenshots.ts';
 import type { HostLink } from '../host-link/host-link.ts';
 import type { CliVms } from '../runs/cli-vms.ts';
+import type { SigninService } from '../signins/signin-service.ts';
 import type { AccessService } from '../users/access-service.ts';
+import type { Vault } from '../vault/vault.ts';
 import type { Activity } from '../vms/activity.ts';
 import type { VmService } from '../vms/vm-service.ts';
 import type { WebApp } from '../web-app.ts';
@@ -15,6 +18,9 @@ export interface Services {
   version: string;
   vms: VmService;
   cliVms: CliVms;
+  credentials: CredentialService;
+  signins: SigninService;
+  vault: Vault;
   activity: Activity;
   access: AccessService;
   host: HostLink;

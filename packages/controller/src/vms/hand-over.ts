@@ -20,6 +20,8 @@ const HIBERNATE_TIMEOUT_MS = 60_000;
 /** The saved memory is checked before the host answers. */
 const RESUME_TIMEOUT_MS = 60_000;
 const REMOVE_TIMEOUT_MS = 120_000;
+/** A VM that is dead gives nothing back, and is to be deleted all the same. */
+const TAKE_BACK_TIMEOUT_MS = 5000;
 
 /** After these one doesn't know what the host did: its events tell. */
 const unknownOutcomes: readonly ErrorCode[] = ['host_unreachable', 'deadline_exceeded', 'shutting_down'];
@@ -32,6 +34,8 @@ export interface HandOverDeps {
   host: HostLink;
   world: World;
   log: Log;
+  /** Takes the credentials out of a VM that is going to end. */
+  takeBack: (vm: VmRecord, signal: AbortSignal) => Promise<void>;
   /** Ends what is under way when the controller ends. */
   signal: AbortSignal;
 }
@@ -61,7 +65,8 @@ export interface HandOver {
   settled(): Promise<void>;
 }
 
-export function createHandOver({ book, view, host, world, log, signal }: HandOverDeps): HandOver {
+export function createHandOver(deps: HandOverDeps): HandOver {
+  const { book, view, host, world, log, takeBack, signal } = deps;
   const calling = new Map<VmId, { what: Call; outcome: Promise<void> }>();
   const removing = new Map<VmId, Promise<void>>();
   const callOptions = (what: string, timeoutMs: number, requestId: string) => ({
@@ -89,6 +94,10 @@ export function createHandOver({ book, view, host, world, log, signal }: HandOve
     if (vm?.state !== 'hibernating') return;
     try {
       await view.whileHibernating(id, async () => {
+        await takeBack(
+          vm,
+          callOptions(`taking back what ${id} holds`, TAKE_BACK_TIMEOUT_MS, requestId).signal,
+        );
         const options = callOptions(`hibernation of ${id}`, HIBERNATE_TIMEOUT_MS, requestId);
         await view.takeAsked(await host.hibernate(id, options));
       });
@@ -117,6 +126,7 @@ export function createHandOver({ book, view, host, world, log, signal }: HandOve
   const remove = async ({ id, requestId }: Pick<VmRecord, 'id' | 'requestId'>): Promise<void> => {
     // A PUT that is still on its way could arrive after the DELETE.
     await calling.get(id)?.outcome.catch(() => undefined);
+    await takeBackIfItLives(id);
     try {
       await host.remove(id, callOptions(`removal of ${id}`, REMOVE_TIMEOUT_MS, requestId));
       view.forget(id);
@@ -124,6 +134,21 @@ export function createHandOver({ book, view, host, world, log, signal }: HandOve
     } catch (error) {
       const { code, detail } = asHearthError(error);
       log('removing a VM from the host failed; it is tried again', { vmId: id, requestId, code, detail });
+    }
+  };
+  const takeBackIfItLives = async (id: VmId): Promise<void> => {
+    try {
+      const vm = await book.store.get(id);
+      if (vm === null) return;
+      const progress = startProgress({
+        what: `taking back what ${id} holds`,
+        timeoutMs: TAKE_BACK_TIMEOUT_MS,
+        signal,
+      });
+      await takeBack(vm, progress.signal);
+    } catch (error) {
+      const { code, detail } = asHearthError(error);
+      log('a VM that is deleted did not give its credentials back', { vmId: id, code, detail });
     }
   };
   /** One call at a time for each VM: an equal one shares its outcome, another one waits for it. */

@@ -22,6 +22,7 @@ beforeEach(async () => {
     book,
     world: { now: () => now, randomBytes: () => new Uint8Array() },
     deleteAfterDays: 14,
+    onSeen: () => undefined,
   });
   await book.store.insertWarm(
     newVm({ id: ID, userId: null, kind: 'cli', size: SIZE, desktop: null, requestId: 'request-1', now }),

@@ -23,19 +23,23 @@ export interface HostViewDeps {
   world: World;
   /** How long a VM may be hibernated; 0: for ever. */
   deleteAfterDays: number;
+  /** Told of every view that counts. */
+  onSeen: (seen: HostVm) => void;
 }
 
-export function createHostView({ book, world, deleteAfterDays }: HostViewDeps): HostView {
+export function createHostView({ book, world, deleteAfterDays, onSeen }: HostViewDeps): HostView {
   const versions = new Map<VmId, number>();
   const hibernating = new Set<VmId>();
 
   const apply = async (seen: HostVm): Promise<VmRecord | null> => {
     if (seen.state === 'gone') versions.delete(seen.id);
     else versions.set(seen.id, seen.version);
-    return book.change(seen.id, (vm) => {
-      const early = seen.state === 'ready' && vm.state === 'hibernating' && hibernating.has(vm.id);
-      return early ? null : observe(vm, seen, world.now(), deleteAfterDays);
+    const vm = await book.change(seen.id, (now) => {
+      const early = seen.state === 'ready' && now.state === 'hibernating' && hibernating.has(now.id);
+      return early ? null : observe(now, seen, world.now(), deleteAfterDays);
     });
+    onSeen(seen);
+    return vm;
   };
   const known = ({ id }: HostVm): number => versions.get(id) ?? -1;
 

@@ -1,6 +1,7 @@
 import { asHearthError, type Log } from '@hearth/contract';
 import type { World } from '../clock.ts';
 import { DAY_MS, IDEMPOTENCY_MS, later } from '../domain/users/lifetimes.ts';
+import type { SigninStore } from '../store/signins.ts';
 import type { UserStore } from '../store/users.ts';
 import type { VmStore } from '../store/vms.ts';
 
@@ -9,23 +10,26 @@ const PERIOD_MS = 10 * 60_000;
 export interface ExpireDeps {
   vms: VmStore;
   users: UserStore;
-  retentionDays: number;
+  signins: SigninStore;
+  retentionDays: { vms: number; signins: number };
   world: World;
   log: Log;
   signal: AbortSignal;
 }
 
 export interface Expire {
-  /** Forgets what is past its time: deleted VMs, idempotency keys, sessions and links. */
+  /** Forgets what is past its time: deleted VMs, ended sign-ins, idempotency keys, sessions and links. */
   run(): Promise<void>;
   start(): void;
 }
 
-export function createExpire({ vms, users, retentionDays, world, log, signal }: ExpireDeps): Expire {
+export function createExpire(deps: ExpireDeps): Expire {
+  const { vms, users, signins, retentionDays, world, log, signal } = deps;
   const run = async (): Promise<void> => {
     try {
       const now = world.now();
-      const forgotten = await vms.forgetDeleted(later(now, -retentionDays * DAY_MS));
+      const forgotten = await vms.forgetDeleted(later(now, -retentionDays.vms * DAY_MS));
+      await signins.forgetEnded(later(now, -retentionDays.signins * DAY_MS));
       await vms.forgetKeys(later(now, -IDEMPOTENCY_MS));
       await users.forgetExpired(now.toISOString());
       if (forgotten.length > 0) log('forgot VMs past their retention', { vmIds: forgotten });
