@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { answerProblems } from '../http/problems.ts';
+import { acceptTunnels } from '../tunnel/tunnels.ts';
 import { addDesktopRoute } from './desktop-route.ts';
 import type { DisplayEndpoint } from './dial-display.ts';
 
@@ -37,7 +38,7 @@ beforeEach(async () => {
   app.addHook('onRequest', (incoming, _reply, done) => {
     done(incoming.headers['x-user'] === 'nobody' ? new HearthError('forbidden', 'not you') : undefined);
   });
-  addDesktopRoute(app, {
+  addDesktopRoute(app, acceptTunnels(app), {
     idOf: () => ID,
     endpoint: () => endpoint(),
     onEnd: (_id, listener) => {

@@ -1,5 +1,6 @@
 import { HearthError, type Secret } from '@hearth/contract';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { GuestConnection, TakeBytes } from '../tunnel/relay.ts';
 
 /** Where the display of a ready VM is, and the password of its present boot. */
 export interface DisplayEndpoint {
@@ -13,21 +14,11 @@ const CONNECT_TIMEOUT_MS = 4000;
 /** One read takes at most this much; measured: smaller costs throughput, larger gains nothing. */
 const READ_BYTES = 256 * 1024;
 
-/** Takes a chunk, which is overwritten by the next read; false: no more until resume(). */
-export type TakeBytes = (chunk: Buffer) => boolean;
-
-export interface DisplayConnection {
-  /** Its bytes go to `read`; everything else is as for any socket. */
-  socket: Socket;
-  /** Begins to read. */
-  read(take: TakeBytes): void;
-}
-
 /** Connects to the VNC server of a VM; nothing is read yet. Throws desktop_unreachable, or the reason of the signal. */
 export async function dialDisplay(
   { ip, port }: DisplayEndpoint,
   signal: AbortSignal,
-): Promise<DisplayConnection> {
+): Promise<GuestConnection> {
   let take: TakeBytes = () => false;
   const socket = connect({
     host: ip,

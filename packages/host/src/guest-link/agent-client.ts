@@ -29,7 +29,7 @@ export interface AgentClient {
 }
 
 export interface ForwardOptions {
-  method: 'GET' | 'POST' | 'PUT';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Path and query. */
   path: string;
   body?: AsyncIterable<Uint8Array> | string;
@@ -65,7 +65,7 @@ export function createAgentClient(): AgentClient {
           ? fromProblem(problem.data)
           : new HearthError('agent_unreachable', `the agent answered ${answer.statusCode}`);
       } catch (error) {
-        throw classify(error, endpoint, progress.signal);
+        throw asAgentError(error, endpoint, progress.signal);
       }
     },
     forward: async (endpoint, { method, path, body, contentType, requestId, signal }) => {
@@ -83,7 +83,7 @@ export function createAgentClient(): AgentClient {
           body: body === undefined ? null : typeof body === 'string' ? body : Readable.from(body),
         });
       } catch (error) {
-        throw classify(error, endpoint, signal);
+        throw asAgentError(error, endpoint, signal);
       }
     },
     close: () => dispatcher.destroy(),
@@ -91,7 +91,7 @@ export function createAgentClient(): AgentClient {
 }
 
 /** F38: says which part failed and how, instead of blaming the HTTP client. */
-function classify(error: unknown, { ip }: AgentEndpoint, signal: AbortSignal): HearthError {
+export function asAgentError(error: unknown, { ip }: AgentEndpoint, signal: AbortSignal): HearthError {
   if (error instanceof HearthError) return error;
   if (signal.aborted && signal.reason instanceof HearthError) return signal.reason;
   if (signal.aborted) return new HearthError('aborted', 'the caller went away', { cause: error });

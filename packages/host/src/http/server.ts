@@ -5,11 +5,13 @@ import {
   hostCreateVmSchema,
   hostResumeVmSchema,
   parseWith,
+  runLimits,
   vmIdSchema,
   type GoneVm,
   type HostCapacity,
   type HostEvent,
   type HostHealth,
+  type HostVm,
   type VmId,
 } from '@hearth/contract';
 import fastify, {
@@ -21,7 +23,9 @@ import fastify, {
 } from 'fastify';
 import { readConsole, type ConsoleFiles } from '../console/console-capture.ts';
 import { addDesktopRoute } from '../desktop/desktop-route.ts';
-import type { AgentClient } from '../guest-link/agent-client.ts';
+import type { AgentClient, ForwardOptions } from '../guest-link/agent-client.ts';
+import { addTerminalRoute } from '../tunnel/terminal-route.ts';
+import { acceptTunnels } from '../tunnel/tunnels.ts';
 import type { VmHost } from '../vms/vm-host.ts';
 import { addCredentialRoutes } from './credential-routes.ts';
 import { answerProblems } from './problems.ts';
@@ -40,6 +44,8 @@ export interface HostServerDeps {
 }
 
 const BEAT_MS = 5000;
+/** Prompt and files, escaped and in base64. */
+const MAX_RUN_BYTES = 4 * (runLimits.promptBytes + runLimits.fileBytes);
 
 /** The host daemon's API, as contract/host-api.ts lists it. */
 export function createHostServer({
@@ -122,7 +128,8 @@ export function createHostServer({
 
   addSnapshotRoutes(app, snapshots);
   addCredentialRoutes(app, { idOf, credentials: (id) => vms.credentials(id) });
-  addDesktopRoute(app, {
+  const tunnels = acceptTunnels(app);
+  addDesktopRoute(app, tunnels, {
     idOf,
     endpoint: (id) => vms.display(id),
     onEnd: (id, listener) =>
@@ -130,11 +137,18 @@ export function createHostServer({
         if (vm.id === id && vm.state !== 'ready') listener();
       }),
   });
+  // What goes on in the VM goes on while it is being saved: here if that fails, and in the saved memory if not.
+  const onLost = (id: VmId, listener: (vm: HostVm) => void): (() => void) =>
+    vms.onChange((vm) => {
+      if (vm.id === id && vm.state !== 'ready' && vm.state !== 'hibernating') listener(vm);
+    });
+  addTerminalRoute(app, tunnels, { idOf, endpoint: (id) => vms.endpoint(id), onEnd: onLost });
 
-  const forward = (route: { method: 'GET' | 'POST' | 'PUT'; url: string }): void => {
+  const forward = (route: { method: ForwardOptions['method']; url: string; bodyLimit?: number }): void => {
     app.route({
       ...route,
-      handler: async (request, reply) => forwardToAgent(request, reply, idOf(request), { vms, agents }),
+      handler: async (request, reply) =>
+        forwardToAgent(request, reply, idOf(request), { vms, agents, onLost }),
     });
   };
   forward({ method: 'POST', url: '/v1/vms/:id/exec' });
@@ -143,7 +157,24 @@ export function createHostServer({
   forward({ method: 'GET', url: '/v1/vms/:id/files' });
   forward({ method: 'PUT', url: '/v1/vms/:id/files' });
   forward({ method: 'GET', url: '/v1/vms/:id/folders' });
+  forward({ method: 'PUT', url: '/v1/vms/:id/signin' });
+  forward({ method: 'GET', url: '/v1/vms/:id/signin' });
+  forward({ method: 'GET', url: '/v1/vms/:id/signin/events' });
+  for (const order of ['code', 'open-url', 'cancel'])
+    forward({ method: 'POST', url: `/v1/vms/:id/signin/${order}` });
+  forward({ method: 'PUT', url: '/v1/vms/:id/runs/:runId', bodyLimit: MAX_RUN_BYTES });
+  forward({ method: 'DELETE', url: '/v1/vms/:id/runs/:runId' });
+  forward({ method: 'GET', url: '/v1/vms/:id/runs/:runId/output' });
+  forward({ method: 'POST', url: '/v1/vms/:id/runs/:runId/cancel' });
+  forward({ method: 'GET', url: '/v1/vms/:id/terminals' });
+  forward({ method: 'POST', url: '/v1/vms/:id/terminals' });
+  forward({ method: 'DELETE', url: '/v1/vms/:id/terminals/:terminalId' });
   return app;
+}
+
+interface ForwardDeps {
+  /** Tells when the VM can't be reached any more; returns how to stop listening. */
+  onLost: (id: VmId, listener: (vm: HostVm) => void) => () => void;
 }
 
 /** The agent has the same paths without the VM's prefix. The caller's going away goes on to the agent (F45). */
@@ -151,7 +182,7 @@ async function forwardToAgent(
   request: FastifyRequest,
   reply: FastifyReply,
   id: VmId,
-  { vms, agents }: Pick<HostServerDeps, 'vms' | 'agents'>,
+  { vms, agents, onLost }: Pick<HostServerDeps, 'vms' | 'agents'> & ForwardDeps,
 ): Promise<FastifyReply> {
   const endpoint = vms.endpoint(id);
   const gone = new AbortController();
@@ -159,16 +190,14 @@ async function forwardToAgent(
     if (!reply.raw.writableFinished) gone.abort(new HearthError('aborted', 'the caller went away'));
   });
   // Its agent goes without a word: a connection to it would stay open for minutes.
-  const stop = vms.onChange((vm) => {
-    // Not while it is being saved: its command lives on, here if that fails, and in the saved memory if not.
-    if (vm.id === id && vm.state !== 'ready' && vm.state !== 'hibernating')
-      gone.abort(new HearthError('vm_not_ready', `VM ${id} is ${vm.state}`, { vmId: id }));
-  });
+  const stop = onLost(id, (vm) =>
+    gone.abort(new HearthError('vm_not_ready', `VM ${id} is ${vm.state}`, { vmId: id })),
+  );
   reply.raw.on('close', stop);
   const { body } = request;
   const contentType = request.headers['content-type'];
   const answer = await agents.forward(endpoint, {
-    method: request.method as 'GET' | 'POST' | 'PUT',
+    method: request.method as ForwardOptions['method'],
     path: request.url.slice(`/v1/vms/${id}`.length),
     requestId: request.id,
     signal: gone.signal,

@@ -1,5 +1,15 @@
 import type { Socket } from 'node:net';
-import type { DisplayConnection } from './dial-display.ts';
+
+/** Takes a chunk, which is overwritten by the next read; false: no more until resume(). */
+export type TakeBytes = (chunk: Buffer) => boolean;
+
+/** A connection into a VM; nothing is read of it yet. */
+export interface GuestConnection {
+  /** Its bytes go to `read`; everything else is as for any socket. */
+  socket: Socket;
+  /** Begins to read. */
+  read(take: TakeBytes): void;
+}
 
 /** How long a side has to take what is left of the other, which ended. */
 const FLUSH_TIMEOUT_MS = 5000;
@@ -8,8 +18,11 @@ const FLUSH_TIMEOUT_MS = 5000;
  * Passes bytes both ways until either side or the signal ends it; resolves when both are closed. What a side does not take
  * stops the reading from the other: beside the sockets' own buffers, one read is held and no more.
  */
-export async function relay(caller: Socket, display: DisplayConnection, signal: AbortSignal): Promise<void> {
-  const { socket: guest } = display;
+export async function relay(
+  caller: Socket,
+  { socket: guest, read }: GuestConnection,
+  signal: AbortSignal,
+): Promise<void> {
   const closed = Promise.all([closing(caller), closing(guest)]);
   const destroy = (): void => {
     caller.destroy();
@@ -51,7 +64,7 @@ export async function relay(caller: Socket, display: DisplayConnection, signal: 
   signal.addEventListener('abort', destroy, { once: true });
   if (signal.aborted) destroy();
   else
-    display.read((chunk) => {
+    read((chunk) => {
       sent += 1;
       caller.write(chunk, onTaken);
       // Where the kernel took all of it, the buffer is free for the next read.
