@@ -25,6 +25,7 @@ import { createCredentials, type FakeCredentials } from './credentials.ts';
 import { createDisplays, defaultDisplayScript, type FakeDisplays } from './displays.ts';
 import { createExecutions, type Executions } from './executions.ts';
 import { createFiles, type Files } from './files.ts';
+import { createRuns, type FakeRuns } from './runs.ts';
 import { createSnapshots, type Snapshots } from './snapshots.ts';
 import { createMachines, defaultScript, type FakeHostScript, type Machines } from './machines.ts';
 
@@ -34,6 +35,7 @@ export interface FakeHost {
   readonly machines: Machines;
   readonly executions: Executions;
   readonly displays: FakeDisplays;
+  readonly runs: FakeRuns;
   readonly credentials: FakeCredentials;
   /** `METHOD path requestId` of every call so far. */
   readonly calls: { method: string; path: string; requestId: string | undefined }[];
@@ -66,6 +68,7 @@ export async function startFakeHost(
     machines,
     snapshots: createSnapshots(told, machines),
     executions: createExecutions(),
+    runs: createRuns(machines),
     credentials: createCredentials(machines),
     displays: createDisplays({ ...defaultDisplayScript }),
     calls: [] as FakeHost['calls'],
@@ -256,6 +259,10 @@ async function answerInside(state: State, call: Inside): Promise<void> {
     return;
   }
   const query = Object.fromEntries(url.searchParams);
+  if (rest.startsWith('runs/')) {
+    await state.runs.answer({ vmId: id, method, rest, query, body: () => readJson(request), response });
+    return;
+  }
   if (rest === 'exec' && method === 'POST') {
     const body = parseWith(execRequestSchema, await readJson(request), 'bad_request', 'body');
     state.executions.start(body, response);

@@ -2,3 +2,4 @@ export { startFakeHost, type FakeHost } from './fake-host.ts';
 export type { FakeHostScript, Machines } from './machines.ts';
 export type { Executions } from './executions.ts';
 export { fakePixel, type FakeDisplay, type FakeDisplays, type FakeDisplayScript } from './displays.ts';
+export { playEcho, type FakeRun, type FakeRuns } from './runs.ts';
