@@ -12,6 +12,8 @@ export interface AnsweringTerminalOptions extends TerminalSize {
 export interface AnsweringTerminal {
   /** Resolves when it is drawn, and what was asked is answered. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Calls once all that was written so far is drawn, and nothing of what is written from here on. */
+  whenDrawn(listener: () => void): void;
   resize(size: TerminalSize): void;
   /** Scroll-back and screen as text; a line that was too long for the screen is one again. */
   text(): string;
@@ -44,6 +46,7 @@ export function createAnsweringTerminal({
     });
   return {
     write: async (bytes) => new Promise((resolve) => terminal.write(bytes, resolve)),
+    whenDrawn: (listener) => terminal.write('', listener),
     resize: (size) => terminal.resize(size.cols, size.rows),
     text: () => {
       const { active } = terminal.buffer;

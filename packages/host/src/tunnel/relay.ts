@@ -8,7 +8,7 @@ export interface GuestConnection {
   /** Its bytes go to `read`; everything else is as for any socket. */
   socket: Socket;
   /** Begins to read. */
-  read(take: TakeBytes): void;
+  read: (take: TakeBytes) => void;
 }
 
 /** How long a side has to take what is left of the other, which ended. */
