@@ -13,6 +13,8 @@ import type { HostLink } from './host-link/host-link.ts';
 import { buildApp } from './http/app.ts';
 import type { App } from './http/fastify.ts';
 import { createCliVms } from './runs/cli-vms.ts';
+import { createRuns } from './runs/runs.ts';
+import type { RunWorker } from './runs/run-worker.ts';
 import { createCliVmStore } from './store/cli-vms.ts';
 import { createCompletion } from './signins/completion.ts';
 import { createGuestLogin } from './signins/guest-login.ts';
@@ -20,6 +22,7 @@ import { createJourneys } from './signins/journey.ts';
 import { createSigninBook } from './signins/signin-book.ts';
 import { createSigninService, type SigninService } from './signins/signin-service.ts';
 import { createCredentialStore } from './store/credentials.ts';
+import { createRunStore } from './store/runs.ts';
 import { createSigninStore } from './store/signins.ts';
 import { pingDatabase, type Database } from './store/database.ts';
 import { createUserStore } from './store/users.ts';
@@ -65,6 +68,7 @@ export interface Controller {
   expire: Expire;
   hibernate: HibernateWorker;
   pool: WarmPool;
+  runs: RunWorker;
   credentials: CredentialService;
   signins: SigninService;
   vault: Vault;
@@ -105,7 +109,13 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const creation = createCreation({ book, users, host, handOver, pool, config, world });
   const hibernation = createHibernation({ book, handOver, pool });
   const vms = createVmService({ book, handOver, creation, hibernation, world });
-  const cliVms = createCliVms({ store: createCliVmStore(db), book, vms });
+  const homes = createCliVmStore(db);
+  const cliVms = createCliVms({ store: homes, book, vms });
+  const runStore = createRunStore(db);
+  const runs = createRuns({
+    ...{ store: runStore, homes, vms: book, cliVms, credentials, activity, host, limits: config.runs },
+    ...{ world, log, signal },
+  });
   const signinStore = createSigninStore(db);
   const signinBook = createSigninBook(signinStore, world);
   const login = createGuestLogin(host);
@@ -122,17 +132,23 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     ...{ pingDatabase: () => pingDatabase(db), checkVault: vault.check, host, world, version, signal },
   });
   const reconcile = createReconcile({ book, view, host, handOver, world, log, signal });
-  const retentionDays = { vms: config.controller.retentionDays, signins: config.signins.retentionDays };
+  const retentionDays = {
+    vms: config.controller.retentionDays,
+    signins: config.signins.retentionDays,
+    runs: config.runs.retentionDays,
+  };
   const expire = createExpire({
-    ...{ vms: vmStore, users, signins: signinStore, retentionDays, world, log, signal },
+    ...{ vms: vmStore, users, signins: signinStore, runs: runStore, retentionDays, world, log, signal },
   });
-  const { homes } = cliVms;
-  const hibernate = createHibernateWorker({ book, handOver, activity, homes, policy, world, log, signal });
+  const hibernate = createHibernateWorker({
+    ...{ book, handOver, activity, homes: cliVms.homes, policy, world, log, signal },
+  });
   const services = {
     config,
     version,
     vms,
     cliVms,
+    runs: runs.service,
     credentials,
     signins,
     vault,
@@ -158,6 +174,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     expire,
     hibernate,
     pool,
+    runs: runs.worker,
     credentials,
     signins,
     vault,
@@ -169,6 +186,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
       hibernate.start();
       pool.start();
       signins.startWorker();
+      runs.worker.start();
       vault.recover().catch((error: unknown) => {
         log('the vault is closed', { code: 'vault_failed', detail: asHearthError(error).detail });
       });
@@ -181,7 +199,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
       await following;
       await handOver.settled();
       await Promise.all(
-        [reconcile, hibernate, pool, activity, journeys, keeper].map((work) => work.settled()),
+        [reconcile, hibernate, pool, activity, journeys, keeper, runs.worker].map((work) => work.settled()),
       );
       await host.close();
       await db.destroy();

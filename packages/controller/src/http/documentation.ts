@@ -4,7 +4,9 @@ import {
   createSessionSchema,
   createTicketSchema,
   createTokenSchema,
+  createRunSchema,
   createVmSchema,
+  credentialSchema,
   desktopEventSchema,
   desktopStateSchema,
   downloadListSchema,
@@ -15,11 +17,23 @@ import {
   failureSchema,
   healthSchema,
   meSchema,
+  oauthUrlSchema,
   problemSchema,
+  providerInfoSchema,
   resumeVmSchema,
+  rotateCredentialSchema,
+  runChangesSchema,
+  runEventSchema,
+  runListEventSchema,
+  runListSchema,
+  runSchema,
   signinLinkSchema,
+  signinSchema,
   snapshotListSchema,
   snapshotSchema,
+  startedSigninSchema,
+  startSigninSchema,
+  storeApiKeySchema,
   ticketSchema,
   timelineSchema,
   tokenSchema,
@@ -46,6 +60,12 @@ registry
   .add(resumeVmSchema, { id: 'ResumeVm' })
   .add(snapshotSchema, { id: 'Snapshot' })
   .add(snapshotListSchema, { id: 'SnapshotList' })
+  .add(createRunSchema, { id: 'CreateRun' })
+  .add(runSchema, { id: 'Run' })
+  .add(runListSchema, { id: 'RunList' })
+  .add(runListEventSchema, { id: 'RunListEvent' })
+  .add(runEventSchema, { id: 'RunEvent' })
+  .add(runChangesSchema, { id: 'RunChanges' })
   .add(tokenSchema, { id: 'Token' })
   .add(createTokenSchema, { id: 'CreateToken' })
   .add(createdTokenSchema, { id: 'CreatedToken' })
@@ -55,6 +75,14 @@ registry
   .add(execRequestSchema, { id: 'ExecRequest' })
   .add(execEventSchema, { id: 'ExecEvent' })
   .add(vmListEventSchema, { id: 'VmListEvent' })
+  .add(signinSchema, { id: 'Signin' })
+  .add(startSigninSchema, { id: 'StartSignin' })
+  .add(startedSigninSchema, { id: 'StartedSignin' })
+  .add(oauthUrlSchema, { id: 'OauthUrl' })
+  .add(credentialSchema, { id: 'Credential' })
+  .add(storeApiKeySchema, { id: 'StoreApiKey' })
+  .add(rotateCredentialSchema, { id: 'RotateCredential' })
+  .add(providerInfoSchema, { id: 'ProviderInfo' })
   .add(createSessionSchema, { id: 'CreateSession' })
   .add(createTicketSchema, { id: 'CreateTicket' })
   .add(ticketSchema, { id: 'Ticket' })
@@ -80,6 +108,8 @@ export async function describeApi(app: App, version: string): Promise<void> {
         { name: 'vms', description: 'Virtual machines' },
         { name: 'desktop', description: 'The desktop of a browser VM' },
         { name: 'commands', description: 'Commands and files in a VM' },
+        { name: 'runs', description: 'Prompts given to a tool' },
+        { name: 'providers', description: 'Sign-ins, API keys, and what is connected' },
         { name: 'access', description: 'Tokens and sign-in' },
         { name: 'system', description: 'The house itself' },
       ],

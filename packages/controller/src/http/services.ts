@@ -5,6 +5,7 @@ import type { Desktops } from '../desktops/desktops.ts';
 import type { Screenshots } from '../desktops/screenshots.ts';
 import type { HostLink } from '../host-link/host-link.ts';
 import type { CliVms } from '../runs/cli-vms.ts';
+import type { RunService } from '../runs/run-service.ts';
 import type { SigninService } from '../signins/signin-service.ts';
 import type { AccessService } from '../users/access-service.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -18,6 +19,7 @@ export interface Services {
   version: string;
   vms: VmService;
   cliVms: CliVms;
+  runs: RunService;
   credentials: CredentialService;
   signins: SigninService;
   vault: Vault;

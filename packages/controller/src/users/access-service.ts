@@ -8,11 +8,13 @@ import {
   type Role,
   type Token,
   type TokenId,
+  type UserId,
 } from '@hearth/contract';
 import type { World } from '../clock.ts';
 import { ADMIN_NAME, type Identity } from '../domain/users/identity.ts';
 import { DAY_MS, isExpired, later, SESSION_MS, SIGNIN_LINK_MS } from '../domain/users/lifetimes.ts';
 import type { UserRecord, UserStore } from '../store/users.ts';
+import { actingFor } from './acting-for.ts';
 import { hashSecret, makeSecret, TOKEN_PREFIX } from './secrets.ts';
 
 /** `lastUsedAt` is that exact; a write for every call would be waste. */
@@ -39,6 +41,8 @@ export interface AccessService {
   signIn(proof: CreateSession): Promise<Session>;
   /** Ends a browser's sign-in; one that is over already stays so. */
   signOut(session: string): Promise<void>;
+  /** Whose thing a call is about, see acting-for.ts. Throws forbidden and bad_request. */
+  actingFor(identity: Identity, wanted: UserId | undefined): Promise<UserId>;
   /** Makes the machine's own token (bootstrap.ts) the administrator's. */
   ensureAdmin(token: string | null): Promise<void>;
 }
@@ -120,6 +124,7 @@ export function createAccessService(users: UserStore, { now, randomBytes }: Worl
       return { user, session, maxAgeSeconds: SESSION_MS / 1000 };
     },
     signOut: (session) => users.endSession(hashSecret(session)),
+    actingFor: (identity, wanted) => actingFor(identity, wanted, users),
     ensureAdmin: async (token) => {
       const admin = await ensureUser(ADMIN_NAME, 'admin');
       if (token === null) return;
