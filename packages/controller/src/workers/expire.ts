@@ -1,6 +1,7 @@
 import { asHearthError, type Log } from '@hearth/contract';
 import type { World } from '../clock.ts';
 import { DAY_MS, IDEMPOTENCY_MS, later } from '../domain/users/lifetimes.ts';
+import type { RunStore } from '../store/runs.ts';
 import type { SigninStore } from '../store/signins.ts';
 import type { UserStore } from '../store/users.ts';
 import type { VmStore } from '../store/vms.ts';
@@ -11,25 +12,27 @@ export interface ExpireDeps {
   vms: VmStore;
   users: UserStore;
   signins: SigninStore;
-  retentionDays: { vms: number; signins: number };
+  runs: Pick<RunStore, 'forgetEnded'>;
+  retentionDays: { vms: number; signins: number; runs: number };
   world: World;
   log: Log;
   signal: AbortSignal;
 }
 
 export interface Expire {
-  /** Forgets what is past its time: deleted VMs, ended sign-ins, idempotency keys, sessions and links. */
+  /** Forgets what is past its time: deleted VMs, ended sign-ins and runs, idempotency keys, sessions and links. */
   run(): Promise<void>;
   start(): void;
 }
 
 export function createExpire(deps: ExpireDeps): Expire {
-  const { vms, users, signins, retentionDays, world, log, signal } = deps;
+  const { vms, users, signins, runs, retentionDays, world, log, signal } = deps;
   const run = async (): Promise<void> => {
     try {
       const now = world.now();
       const forgotten = await vms.forgetDeleted(later(now, -retentionDays.vms * DAY_MS));
       await signins.forgetEnded(later(now, -retentionDays.signins * DAY_MS));
+      await runs.forgetEnded(later(now, -retentionDays.runs * DAY_MS));
       await vms.forgetKeys(later(now, -IDEMPOTENCY_MS));
       await users.forgetExpired(now.toISOString());
       if (forgotten.length > 0) log('forgot VMs past their retention', { vmIds: forgotten });
