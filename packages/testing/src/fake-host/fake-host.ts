@@ -26,6 +26,7 @@ import { createDisplays, defaultDisplayScript, type FakeDisplays } from './displ
 import { createExecutions, type Executions } from './executions.ts';
 import { createFiles, type Files } from './files.ts';
 import { createRuns, type FakeRuns } from './runs.ts';
+import { createSignins, type FakeSignins } from './signins.ts';
 import { createSnapshots, type Snapshots } from './snapshots.ts';
 import { createMachines, defaultScript, type FakeHostScript, type Machines } from './machines.ts';
 
@@ -37,6 +38,7 @@ export interface FakeHost {
   readonly displays: FakeDisplays;
   readonly runs: FakeRuns;
   readonly credentials: FakeCredentials;
+  readonly signins: FakeSignins;
   /** `METHOD path requestId` of every call so far. */
   readonly calls: { method: string; path: string; requestId: string | undefined }[];
   readonly files: Map<string, Uint8Array>;
@@ -70,6 +72,7 @@ export async function startFakeHost(
     executions: createExecutions(),
     runs: createRuns(machines),
     credentials: createCredentials(machines),
+    signins: createSignins(),
     displays: createDisplays({ ...defaultDisplayScript }),
     calls: [] as FakeHost['calls'],
     disks,
@@ -119,6 +122,7 @@ export async function startFakeHost(
     restart: listen,
     close: async () => {
       state.machines.stop();
+      state.signins.stop();
       await stop();
     },
   };
@@ -256,6 +260,10 @@ async function answerInside(state: State, call: Inside): Promise<void> {
     const body = await state.credentials.answer(id, method, rest, () => readJson(request));
     if (body === null) response.writeHead(204).end();
     else sendJson(response, 200, body);
+    return;
+  }
+  if (rest === 'signin' || rest.startsWith('signin/')) {
+    await state.signins.answer({ vmId: id, method, rest, body: () => readJson(request), response });
     return;
   }
   const query = Object.fromEntries(url.searchParams);
