@@ -1,11 +1,14 @@
 import { providers, type Credential } from '@hearth/contract';
 import type { ReactElement } from 'react';
+import { useLocation } from 'react-router';
 import { useStartSignin } from './use-start-signin.ts';
 import { useCredentials } from './use-credentials.ts';
 
-/** On every page: a sign-in that the provider refuses, and the one button that helps. */
-export function RefusedBanner(): ReactElement {
+/** On every page but those that say so themselves: a sign-in that the provider refuses, and the one button that helps. */
+export function RefusedBanner(): ReactElement | null {
   const { credentials = [] } = useCredentials();
+  const { pathname } = useLocation();
+  if (pathname.startsWith('/connect')) return null;
   return (
     <div role="status">
       {credentials

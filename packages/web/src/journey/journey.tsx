@@ -1,4 +1,4 @@
-import type { Provider, Signin } from '@hearth/contract';
+import type { Provider, Signin, Vm } from '@hearth/contract';
 import { lazy, Suspense, useState, type ReactElement } from 'react';
 import { ApiKeyForm } from '../connect/api-key-form.tsx';
 import { Icon } from '../design/icon.tsx';
@@ -31,9 +31,12 @@ export interface JourneyProps {
 export function JourneyView({ signin, provider, journey, onKeyStored }: JourneyProps): ReactElement {
   const { state, method, userCode, words, wantsCode, codeRefused } = signin;
   const begun = state !== 'requested' && state !== 'starting';
+  const [wanted, setWanted] = useState(method === 'browser');
+  const vm = useSigninVm(signin);
+  const folded = vm?.state === 'ready' && !wanted;
   const codeComes = method === 'pasted_code' || wantsCode || codeRefused !== null;
   return (
-    <div className="journey">
+    <div className={`journey ${folded ? 'folded' : ''}`}>
       <div className="journey-side">
         <section className="panel" aria-label="Your sign-in">
           <StepList steps={stepsOf(signin, provider)} />
@@ -60,47 +63,48 @@ export function JourneyView({ signin, provider, journey, onKeyStored }: JourneyP
           <p className="muted small">{provider.policy}</p>
         </section>
       </div>
-      <Screen signin={signin} />
+      <div className="journey-screen">
+        {folded ? (
+          <button type="button" className="button slim" onClick={() => setWanted(true)}>
+            <Icon name="screen" /> Show the desktop
+          </button>
+        ) : (
+          <Screen vm={vm} />
+        )}
+      </div>
     </div>
   );
 }
 
-/** The VM: how it starts, then its desktop. */
-function Screen({ signin }: { signin: Signin }): ReactElement {
-  const { vmId, method } = signin;
-  const [wanted, setWanted] = useState(method === 'browser');
+/** The VM of a sign-in, followed until it is ready: from then on the sign-in's own events tell whatever matters. */
+function useSigninVm({ vmId }: Signin): Vm | undefined {
   const [settled, setSettled] = useState(false);
   const { vm } = useVm(vmId ?? '', vmId !== null && !settled);
-  const ready = vm?.state === 'ready';
-  // From then on the sign-in's own events tell whatever matters.
-  if (ready && !settled) setSettled(true);
+  if (vm?.state === 'ready' && !settled) setSettled(true);
+  return vm;
+}
+
+/** How the VM starts, then its desktop. */
+function Screen({ vm }: { vm: Vm | undefined }): ReactElement {
+  if (vm?.state === 'ready')
+    return (
+      <Suspense fallback={<p className="muted">Loading…</p>}>
+        <DesktopPart vm={vm} />
+      </Suspense>
+    );
   return (
-    <div className={`journey-screen ${ready && !wanted ? 'folded' : ''}`}>
-      {vm !== undefined && ready ? (
-        wanted ? (
-          <Suspense fallback={<p className="muted">Loading…</p>}>
-            <DesktopPart vm={vm} />
-          </Suspense>
-        ) : (
-          <button type="button" className="button" onClick={() => setWanted(true)}>
-            <Icon name="screen" /> Show the desktop
-          </button>
-        )
+    <section className="panel" aria-label="How the VM starts">
+      {vm === undefined ? (
+        <p className="muted" role="status">
+          A browser VM is being made…
+        </p>
       ) : (
-        <section className="panel" aria-label="How the VM starts">
-          {vm === undefined ? (
-            <p className="muted" role="status">
-              A browser VM is being made…
-            </p>
-          ) : (
-            <TimelinePicture vm={vm} />
-          )}
-          {vm === undefined || isBooting(vm) ? (
-            <p className="muted small">You need not wait here: it goes on when you leave and come back.</p>
-          ) : null}
-        </section>
+        <TimelinePicture vm={vm} />
       )}
-    </div>
+      {vm === undefined || isBooting(vm) ? (
+        <p className="muted small">You need not wait here: it goes on when you leave and come back.</p>
+      ) : null}
+    </section>
   );
 }
 

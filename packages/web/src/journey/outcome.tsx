@@ -19,8 +19,8 @@ export function Connected(props: {
     place.current?.focus();
   }, []);
   return (
-    <section ref={place} className="panel connected" tabIndex={-1} aria-label="Connected">
-      <span className="connected-mark">
+    <section ref={place} className="panel outcome" tabIndex={-1} aria-label="Connected">
+      <span className="outcome-mark">
         <Icon name="check" />
       </span>
       <h2>Connected</h2>
