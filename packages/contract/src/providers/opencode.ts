@@ -13,7 +13,7 @@ const QUIET = {
 export const opencode: Provider = {
   id: 'opencode',
   title: 'opencode',
-  vendor: 'SST',
+  vendor: 'Anomaly',
   policy:
     'opencode is open source and has no plan of its own to sign in to: it works with an API key of the Claude Console, ' +
     'billed by use. Anthropic reserves plan sign-in for its own tools.',

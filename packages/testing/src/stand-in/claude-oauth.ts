@@ -2,14 +2,8 @@ import { authorizePage, codePage, page } from './pages.ts';
 import type { Answer, ModelRequest, OAuthServer, Surroundings } from './provider.ts';
 import { isRefusal, type OAuthRefusal, type TokenPair } from './token-ledger.ts';
 
-/** Names that claude 2.1.330 asks; the last ones are not needed to sign in. */
-export const claudeHosts = [
-  'claude.ai',
-  'claude.com',
-  'platform.claude.com',
-  'console.anthropic.com',
-  'api.anthropic.com',
-] as const;
+/** Names that claude 2.1.330 asks to sign in and to run. */
+export const claudeHosts = ['claude.ai', 'claude.com', 'platform.claude.com', 'api.anthropic.com'] as const;
 
 const CLIENT_ID = '9d1c250a-e61b-44d9-88ed-5944d1962f5e';
 /** Redirects here show the code instead: the person copies it. */
@@ -46,6 +40,13 @@ export const claudeOAuth: OAuthServer = {
         return { type: 'page', status: 200, html: page('You are signed in', '<p>Close this window.</p>') };
       case 'POST /v1/oauth/token':
         return token(request, surroundings);
+      case 'POST /v1/oauth/token/revoke':
+        surroundings.ledger.revoke(textField(request, 'token'));
+        return { type: 'json', status: 200, body: {} };
+      case 'HEAD /api/hello':
+        return { type: 'json', status: 200, body: {} };
+      case 'GET /v1/mcp_servers':
+        return signedIn(request, surroundings, () => ({ data: [], has_more: false }));
       case 'GET /api/oauth/profile':
         return signedIn(request, surroundings, () => ({
           account: { ...ACCOUNT, email: ACCOUNT.email_address, has_claude_max: false, has_claude_pro: true },

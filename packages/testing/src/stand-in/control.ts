@@ -18,6 +18,7 @@ const changeSchema = z.strictObject({
   accessTokenSeconds: z.int().min(-86_400).max(31_536_000).optional(),
 });
 
+export const CONTROL_PREFIX = '/__stand-in/';
 const PATH = /^\/__stand-in\/(?:([a-z]+)\/)?([a-z-]+)$/;
 
 /**
@@ -29,7 +30,7 @@ export function control(
   all: readonly Controlled[],
   requests: readonly unknown[],
 ): Answer | null {
-  if (!request.path.startsWith('/__stand-in/')) return null;
+  if (!request.path.startsWith(CONTROL_PREFIX)) return null;
   const [, provider, action = ''] = PATH.exec(request.path) ?? [];
   const chosen = all.filter(({ name }) => provider === undefined || name === provider);
   if (chosen.length === 0) return json(404, { error: `no provider ${String(provider)}` });

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
+import { CONTROL_PREFIX } from './control.ts';
 import { isObject, type ModelRequest } from './provider.ts';
 
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
@@ -13,7 +14,10 @@ export type ReadRequest =
 export async function readRequest(request: IncomingMessage, sequence: number): Promise<ReadRequest> {
   const { text, bytes } = await readText(request);
   const url = new URL(request.url ?? '/', 'http://stand-in');
-  const isForm = (request.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded');
+  const isForm =
+    (request.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded') &&
+    // Always JSON, so that `curl -d '{…}'` will do.
+    !url.pathname.startsWith(CONTROL_PREFIX);
   const body = isForm ? Object.fromEntries(new URLSearchParams(text)) : parseJson(text);
   const asked: ModelRequest = {
     method: request.method ?? 'GET',

@@ -66,6 +66,37 @@ describe('stand-in', () => {
     expect(await answer.json()).toMatchObject({ content: [{ text: 'the prompt' }] });
   });
 
+  it('calls the shell of the tool for `run: …`, and repeats what it said', async () => {
+    const { url } = await start();
+    const tools = [{ name: 'Read' }, { name: 'Bash' }];
+    const question = { role: 'user', content: 'run: echo hi > file' };
+    const call = await ask(url, { ...prompt, tools, messages: [question] });
+    const asked = (await call.json()) as { stop_reason: string; content: { type: string; input: unknown }[] };
+    expect(asked.stop_reason).toBe('tool_use');
+    expect(asked.content).toMatchObject([
+      { type: 'tool_use', name: 'Bash', input: { command: 'echo hi > file' } },
+    ]);
+    const result = { type: 'tool_result', tool_use_id: 'toolu_1', content: 'hi' };
+    const messages = [
+      question,
+      { role: 'assistant', content: asked.content },
+      { role: 'user', content: [result] },
+    ];
+    expect(await (await ask(url, { ...prompt, tools, messages })).json()).toMatchObject({
+      content: [{ type: 'text', text: 'The command said: hi' }],
+      stop_reason: 'end_turn',
+    });
+  });
+
+  it('streams the call of a tool', async () => {
+    const { url } = await start();
+    const messages = [{ role: 'user', content: 'run: ls' }];
+    const answer = await ask(url, { ...prompt, stream: true, tools: [{ name: 'bash' }], messages });
+    const text = await answer.text();
+    expect(text).toContain('"type":"tool_use"');
+    expect(text).toContain('"partial_json":"{\\"command\\":\\"ls\\"');
+  });
+
   it('counts tokens', async () => {
     const { url } = await start();
     const answer = await fetch(`${url}/v1/messages/count_tokens`, {
