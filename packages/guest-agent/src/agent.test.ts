@@ -27,8 +27,14 @@ describe('control channel', () => {
     await agent.host.until(({ type }) => type === 'hello');
     expect(agent.host.messages).toHaveLength(1);
     expect(await agent.host.configure()).toMatchObject({ ok: true });
-    await agent.host.until(({ type }) => type === 'services');
-    expect(agent.host.messages.map(({ type }) => type)).toEqual(['hello', 'reply', 'address', 'services']);
+    await agent.host.until(({ type }) => type === 'credentials');
+    expect(agent.host.messages.map(({ type }) => type)).toEqual([
+      'hello',
+      'reply',
+      'address',
+      'services',
+      'credentials',
+    ]);
     expect(agent.calls.toSorted()).toEqual(['hostname hearth-test', 'name servers', 'reseed']);
   });
 
@@ -46,6 +52,7 @@ describe('control channel', () => {
       token: TOKEN,
       display: null,
       seed: SEED,
+      caCertificates: [],
       hostTimeMs: Date.now(),
     });
     const reply = await agent.host.reply(7);
@@ -64,6 +71,7 @@ describe('control channel', () => {
       token: TOKEN,
       display: null,
       seed: SEED,
+      caCertificates: [],
       hostTimeMs: 1e12,
     });
     expect((await agent.host.reply(2)).ok).toBe(true);
@@ -180,7 +188,15 @@ describe('HTTP', () => {
 describe('the display of a browser VM', () => {
   const geometry = { width: 1280, height: 720 };
   const configure = (display: GuestDisplay | null, id: number) => ({
-    ...{ type: 'configure', id, token: TOKEN, display, seed: SEED, hostTimeMs: Date.now() },
+    ...{
+      type: 'configure',
+      id,
+      token: TOKEN,
+      display,
+      seed: SEED,
+      caCertificates: [],
+      hostTimeMs: Date.now(),
+    },
     identity: { ...IDENTITY, kind: 'browser' },
   });
 

@@ -1,6 +1,7 @@
 import {
   HearthError,
   isUp,
+  providers as knownProviders,
   type AgentHealth,
   type GuestAddress,
   type GuestDisplay,
@@ -8,6 +9,8 @@ import {
   type GuestMessage,
   type HostMessage,
   type Log,
+  type Provider,
+  type ProviderId,
   type ServiceState,
 } from '@hearth/contract';
 import type { Server } from 'node:http';
@@ -15,6 +18,8 @@ import type { AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { startControlChannel } from './control/channel.ts';
 import type { ControlTransport } from './control/transport.ts';
+import { answerCredentialMessage } from './credentials/credential-messages.ts';
+import { createCredentialStore } from './credentials/credential-store.ts';
 import type { LoginUsers } from './exec/login-user.ts';
 import { createPipeStore } from './exec/pipes.ts';
 import { sendJson } from './http/answer.ts';
@@ -27,11 +32,17 @@ import { watchAddress } from './network/address-watcher.ts';
 import type { Probe } from './probes/probe.ts';
 import { startServiceBoard, type ServiceBoard } from './probes/service-board.ts';
 import { describeError } from './log.ts';
+import { loadNativeModules } from './pty/native-modules.ts';
+import { createDesktopBrowser } from './signin/desktop-browser.ts';
+import { createOpenLinks } from './signin/open-links.ts';
+import { signinRoutes } from './signin/signin-routes.ts';
+import { createSigninService } from './signin/signin-service.ts';
 import type { GuestSystem } from './system/guest-system.ts';
 import type { Freezer } from './system/freezer.ts';
 import { takeClock, takeIdentity } from './system/identity.ts';
 import { prepareSnapshot, WALLPAPER_UNIT } from './system/prepare-snapshot.ts';
 import { makeReport } from './system/report.ts';
+import type { Trust } from './system/trust.ts';
 import { writeVncPassword } from './system/vnc-password.ts';
 
 export interface AgentOptions {
@@ -50,6 +61,25 @@ export interface AgentOptions {
   vncPasswordFile: string;
   /** Takes the name servers of a new lease; never rejects. */
   adoptNameServers: (signal: AbortSignal) => Promise<void>;
+  /** Takes the host's further certificate authorities. */
+  trust: Trust;
+  credentials: {
+    /** Of the tmpfs that holds them. */
+    folder: string;
+    mount: (folder: string) => Promise<void>;
+  };
+  desktop: {
+    /** Of Chromium's DevTools on loopback. */
+    devtoolsPort: number;
+    /** Unix socket on which programs of this VM hand links over. */
+    linkSocket: string;
+    /** What makes a tool open links there. */
+    env: Readonly<Record<string, string>>;
+  };
+  /** The `node_modules` with node-pty and xterm; absolute. */
+  modulesFolder: string;
+  /** Tests bring their own. */
+  providers?: Readonly<Partial<Record<ProviderId, Provider>>>;
   /** What a VM must prove beside the agent itself: its desktop where it has one. */
   probesFor: (display: GuestDisplay | null) => Probe[];
   /** The kernel's: a generator in the agent's own memory would go on alike in all clones of a snapshot. */
@@ -74,12 +104,17 @@ export async function startAgent({
   transport,
   system,
   freezer,
-  users,
+  users: plainUsers,
   runtimeDir,
   interfaceName,
   readAddresses,
   vncPasswordFile,
   adoptNameServers,
+  trust,
+  credentials: { folder, mount },
+  desktop,
+  modulesFolder,
+  providers = knownProviders,
   probesFor,
   randomBytes,
   log,
@@ -113,9 +148,32 @@ export async function startAgent({
       sendJson(response, 200, body);
     },
   };
-  const exec = execRoutes({ users, pipes: createPipeStore(runtimeDir), randomBytes, log });
+  const users: LoginUsers = {
+    hearth: { ...plainUsers.hearth, variables: trust.env },
+    root: { ...plainUsers.root, variables: trust.env },
+  };
+  const pipes = createPipeStore(runtimeDir);
+  const exec = execRoutes({ users, pipes, randomBytes, log });
+  const credentials = createCredentialStore({
+    ...{ folder, mount, user: users.hearth, randomBytes, log, providers },
+  });
+  const signins = createSigninService({
+    modules: () => loadNativeModules(modulesFolder),
+    credentials,
+    browser: createDesktopBrowser({ port: desktop.devtoolsPort, thaw: () => thaw() }),
+    hasDesktop: () => display !== undefined && display !== null,
+    desktopEnv: desktop.env,
+    ...{ user: users.hearth, pipes, system, providers, randomBytes, log },
+  });
+  const signin = signinRoutes(signins);
+  const links = createOpenLinks({
+    path: desktop.linkSocket,
+    user: users.hearth,
+    open: signins.takeLink,
+    log,
+  });
   const server = createHttpServer({
-    routes: [health, ...exec.routes, ...fileRoutes(users, randomBytes)],
+    routes: [health, ...exec.routes, ...fileRoutes(users, randomBytes), ...signin.routes],
     authorize: (request) => gate.check(request),
     log,
   });
@@ -136,6 +194,8 @@ export async function startAgent({
       isNewDisplay &&
         message.display !== null &&
         writeVncPassword(vncPasswordFile, message.display.vncPassword, users.hearth, randomBytes),
+      trust.set(message.caCertificates),
+      message.display !== null && links.start(),
     ]);
     if (isNewCard) watcher.restart();
     gate.set(message.token);
@@ -164,6 +224,8 @@ export async function startAgent({
     gate.forget();
     board?.stop();
     board = undefined;
+    signins.stop();
+    await credentials.eraseAll();
     const hasDesktop = prepared.display !== null;
     await prepareSnapshot({ system, freezer, interfaceName, vncPasswordFile, hasDesktop });
     log('prepared for a snapshot');
@@ -211,6 +273,11 @@ export async function startAgent({
             );
           return thaw();
         });
+      case 'credential-put':
+      case 'credential-get':
+      case 'credential-kept':
+      case 'credential-drop':
+        return answerCredentialMessage(credentials, message);
       case 'report':
         return makeReport(system, readAddresses, services());
       case 'shutdown':
@@ -225,12 +292,16 @@ export async function startAgent({
     }
   };
 
+  credentials.open().catch((error: unknown) => {
+    log('earlier credentials could not be taken up', { error: describeError(error) });
+  });
   const port = await listenOn(server, listen.address, listen.port);
   const stateMessages = (): GuestMessage[] => {
     const address = watcher.current();
     return [
       ...(address === null ? [] : [{ type: 'address' as const, address }]),
       { type: 'services', services: services() },
+      { type: 'credentials', credentials: credentials.held() },
     ];
   };
   const channel = startControlChannel({
@@ -240,6 +311,7 @@ export async function startAgent({
     handle,
     stateMessages,
   });
+  credentials.onChange(() => channel.send({ type: 'credentials', credentials: credentials.held() }));
   const watcher = watchAddress({
     interfaceName,
     read: readAddresses,
@@ -258,6 +330,9 @@ export async function startAgent({
       watcher.stop();
       board?.stop();
       exec.stop();
+      signin.stop();
+      links.stop();
+      credentials.stop();
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());
       });

@@ -37,6 +37,7 @@ const configure = (agent: TestAgent, changes: object = {}) =>
       token: TOKEN,
       display: null,
       seed: SEED,
+      caCertificates: [],
       hostTimeMs: Date.now(),
     },
     ...changes,

@@ -8,6 +8,7 @@ import {
 import { openSync, readSync } from 'node:fs';
 import { startAgent } from './agent.ts';
 import { createVirtioPortTransport } from './control/virtio-port.ts';
+import { mountCredentials } from './credentials/credential-mount.ts';
 import { guestUsers } from './exec/login-user.ts';
 import { startOrderTaker } from './exec/order-taker.ts';
 import { createLog, describeError } from './log.ts';
@@ -16,6 +17,7 @@ import { adoptNameServers } from './network/name-servers.ts';
 import { browserVmProbes, DEVTOOLS_PORT } from './probes/browser-vm.ts';
 import { createFreezer } from './system/freezer.ts';
 import { linuxSystem } from './system/guest-system.ts';
+import { createTrust } from './system/trust.ts';
 import { agentVersion } from './version.ts';
 
 /** Name of the one network card in every VM. */
@@ -30,6 +32,12 @@ const FROZEN_UNITS = ['hearth-browser.service', 'hearth-window-manager.service',
 const ENDED_PROCESS = '--utility-sub-type=network.mojom.NetworkService';
 /** Made by the unit; root's alone. */
 const RUNTIME_DIR = '/run/hearth';
+const CREDENTIALS_DIR = '/run/hearth-credentials';
+/** Of the image's tools: what the bundle doesn't hold is among them. */
+const MODULES_DIR = '/opt/hearth/tools/node_modules';
+/** Where open-url (image/rootfs/usr/lib/hearth) hands links over; `xdg-open` in /usr/local/bin is the same program. */
+const LINK_SOCKET = '/run/hearth-open/socket';
+const DESKTOP_ENV = { BROWSER: '/usr/lib/hearth/open-url', DISPLAY: ':0' };
 /** Ends the agent even if something hangs; systemd's own patience is longer. */
 const STOP_MS = 4000;
 
@@ -55,6 +63,10 @@ async function main(): Promise<void> {
     readAddresses: () => readAddresses(),
     vncPasswordFile: VNC_PASSWORD_FILE,
     adoptNameServers: (signal) => adoptNameServers({ log, signal }),
+    trust: createTrust(),
+    credentials: { folder: CREDENTIALS_DIR, mount: mountCredentials },
+    desktop: { devtoolsPort: DEVTOOLS_PORT, linkSocket: LINK_SOCKET, env: DESKTOP_ENV },
+    modulesFolder: MODULES_DIR,
     probesFor: (display) =>
       display === null
         ? []

@@ -311,7 +311,6 @@ describe('a login', () => {
     expect(await filesWith(home, FAKE_TOKEN)).toEqual([]);
     expect(store.held()).toEqual([]);
     await login.adopt();
-    await login.abandon();
     expect(store.held()).toMatchObject([{ version: 0, intact: true, changed: true }]);
     expect(await store.get('codex')).toEqual(signIn(fakeFile(), 0));
     expect(await filesWith(root, FAKE_TOKEN)).toHaveLength(1);
@@ -323,6 +322,8 @@ describe('a login', () => {
     const login = await store.beginLogin('codex', () => undefined);
     await writeFile(join(home, '.fake/auth.json'), fakeFile());
     await login.abandon();
+    await login.adopt();
+    expect(store.held()).toEqual([]);
     expect(await filesWith(root, FAKE_TOKEN)).toEqual([]);
     expect(await readdir(join(home, '.fake'))).toEqual([]);
   });

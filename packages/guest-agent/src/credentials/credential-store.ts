@@ -75,7 +75,7 @@ export interface LoginCredential {
   read(): Promise<{ parsed: ParsedCredential; secrets: string[] } | null>;
   /** It is this VM's from here on, with version 0. */
   adopt(): Promise<void>;
-  /** Erases it; without effect after `adopt`. */
+  /** Erases it, adopted or not; without effect once another login has begun. */
   abandon(): Promise<void>;
 }
 
@@ -103,6 +103,8 @@ export function createCredentialStore({
   const users = new Map<ProviderId, Set<() => void>>();
   const listeners = new Set<() => void>();
   const logins = new Set<() => void>();
+  /** The login that the files are of. */
+  const latest = new Map<ProviderId, symbol>();
   const settling = new Map<ProviderId, NodeJS.Timeout>();
   const records = createCredentialRecords(join(folder, 'state.json'));
   let stopped = false;
@@ -330,6 +332,8 @@ export function createCredentialStore({
         await linkHome(place);
         const unwatch = watch(place, onWrite);
         logins.add(unwatch);
+        const mine = Symbol(id);
+        latest.set(id, mine);
         let over = false;
         const end = (): boolean => {
           unwatch();
@@ -354,7 +358,8 @@ export function createCredentialStore({
             }),
           abandon: () =>
             inTurn(async () => {
-              if (!end()) await unlinkHome(place);
+              end();
+              if (latest.get(id) === mine) await erase(id);
             }),
         };
       });

@@ -8,6 +8,8 @@ export interface LoginUser {
   home: string;
   shell: string;
   path: string;
+  /** Variables of this VM in every login; filled when the agent is configured (system/trust.ts). */
+  variables?: Readonly<Record<string, string>>;
 }
 export type LoginUsers = Record<ExecRequest['user'], LoginUser>;
 
@@ -40,5 +42,6 @@ export function loginEnvironment(user: LoginUser): Record<string, string> {
     SHELL: user.shell,
     PATH: user.path,
     LANG: 'C.UTF-8',
+    ...user.variables,
   };
 }

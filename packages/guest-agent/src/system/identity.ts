@@ -57,21 +57,25 @@ export interface ClockOptions {
   receivedAtMs: number;
   system: Pick<GuestSystem, 'setClock'>;
   log: Log;
+  toleranceMs?: number;
   now?: () => number;
   monotonicNow?: () => number;
 }
 
+/** @returns by how much the clock was behind and is set; 0 where it was right */
 export async function takeClock({
   hostTimeMs,
   receivedAtMs,
   system,
   log,
+  toleranceMs = CLOCK_TOLERANCE_MS,
   now = Date.now,
   monotonicNow = () => performance.now(),
-}: ClockOptions): Promise<void> {
+}: ClockOptions): Promise<number> {
   const hostNow = (): number => hostTimeMs + (monotonicNow() - receivedAtMs);
   const offMs = Math.round(hostNow() - now());
-  if (Math.abs(offMs) <= CLOCK_TOLERANCE_MS) return;
+  if (Math.abs(offMs) <= toleranceMs) return 0;
   await system.setClock(hostNow());
   log('clock set', { offMs });
+  return offMs;
 }

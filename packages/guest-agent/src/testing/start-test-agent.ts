@@ -1,12 +1,13 @@
 import { encodeLine, guestMessageSchema, type GuestMessage } from '@hearth/contract';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { startAgent, type AgentOptions } from '../agent.ts';
 import type { ControlTransport } from '../control/transport.ts';
 import type { LoginUser } from '../exec/login-user.ts';
 import type { Probe } from '../probes/probe.ts';
+import { createTrust } from '../system/trust.ts';
 import { createFakeGuest, type FakeGuest, type FakeMemory } from './fake-guest.ts';
 
 export const TOKEN = 'test-token-of-at-least-32-characters';
@@ -122,6 +123,7 @@ function testHost(socket: Socket): TestHost {
         token: TOKEN,
         display: null,
         seed: SEED,
+        caCertificates: [],
         hostTimeMs: Date.now(),
       });
       return reply(id);
@@ -169,6 +171,14 @@ export async function startTestAgent({
     readAddresses: guest.readAddresses,
     vncPasswordFile: join(pair.folder, 'display', 'vnc.passwd'),
     adoptNameServers: async () => void guest.calls.push('name servers'),
+    trust: createTrust(pair.folder),
+    credentials: {
+      folder: join(pair.folder, 'credentials'),
+      mount: async (folder) => void (await mkdir(folder, { recursive: true })),
+    },
+    desktop: { devtoolsPort: 1, linkSocket: join(pair.folder, 'open', 'socket'), env: {} },
+    modulesFolder: resolve(import.meta.dirname, '../../../../node_modules'),
+    providers: {},
     probesFor: () => options.probes ?? [],
     randomBytes: guest.randomBytes,
     log: () => undefined,
