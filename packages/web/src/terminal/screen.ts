@@ -2,7 +2,6 @@ import { terminalLimits, type TerminalSize } from '@hearth/contract';
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
-import { strictDocument } from './strict-document.ts';
 import { onThemeChange, terminalTheme } from './terminal-theme.ts';
 
 export interface ScreenEvents {
@@ -26,7 +25,6 @@ const FONT_PX = 14;
 /** xterm.js in a place of the page, in its colours and as large as its room. */
 export function makeScreen(place: HTMLElement, events: ScreenEvents): Screen {
   const xterm = new Terminal({
-    documentOverride: strictDocument(document),
     theme: terminalTheme(),
     fontFamily: "ui-monospace, 'SF Mono', 'Cascadia Mono', 'DejaVu Sans Mono', Menlo, monospace",
     fontSize: FONT_PX,

@@ -6,11 +6,15 @@ import { answer, bytesSchema, errors } from '../documentation.ts';
 import type { App } from '../fastify.ts';
 import { vmParamsSchema } from './vms.ts';
 
-/** Pages run our own scripts and talk to us, and nothing else; they frame nothing and are framed by nobody. */
+/**
+ * Pages run our own scripts and talk to us, and nothing else; they frame nothing and are framed by nobody. Inline styles are
+ * allowed: xterm.js colours its cells by style attributes and elements, and has no other way. They reach no other server
+ * either, since fonts and pictures come from here alone.
+ */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  "style-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
   "img-src 'self' data: blob:",
   "connect-src 'self'",
   "font-src 'self'",
