@@ -1,4 +1,5 @@
 import {
+  asHearthError,
   guestSigninSchema,
   HearthError,
   parseWith,
@@ -41,7 +42,9 @@ export function createGuestLogin(host: HostLink): GuestLogin {
       body.resume();
       return null;
     }
-    return withAbort(json(body), progress.signal);
+    return withAbort(json(body), progress.signal).catch((error: unknown) => {
+      throw asBrokenOff(error, what.vmId);
+    });
   };
   const post = async (vmId: VmId, path: string, body: object, options: CallOptions): Promise<void> => {
     await call({ method: 'POST', vmId, path, body: JSON.stringify(body) }, options);
@@ -65,6 +68,8 @@ export function createGuestLogin(host: HostLink): GuestLogin {
           silence.refresh();
           yield guest;
         }
+      } catch (error) {
+        throw asBrokenOff(error, vmId);
       } finally {
         clearTimeout(silence);
         body.destroy();
@@ -73,4 +78,14 @@ export function createGuestLogin(host: HostLink): GuestLogin {
     typeCode: (vmId, code, options) => post(vmId, 'signin/code', { code }, options),
     openUrl: (vmId, url, options) => post(vmId, 'signin/open-url', { url }, options),
   };
+}
+
+/** An answer that ends in the middle, of a line too, is the end of a connection and no fault of the sign-in. */
+function asBrokenOff(error: unknown, vmId: VmId): HearthError {
+  if (error instanceof HearthError && error.code !== 'bad_request') return error;
+  const { message } = asHearthError(error);
+  return new HearthError('agent_unreachable', `the answer of the agent of ${vmId} broke off: ${message}`, {
+    cause: error,
+    vmId,
+  });
 }

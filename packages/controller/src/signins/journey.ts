@@ -96,7 +96,12 @@ export function createJourneys(deps: JourneyDeps): Journeys {
     if (now.state === 'ready')
       await book.change(signin.sessionId, (known) => advanceSignin(known, 'vm_ready', world.now()));
   };
-  const followLogin = async (signin: SigninRecord, vm: VmRecord, until: AbortSignal): Promise<void> => {
+  const followLogin = async (
+    signin: SigninRecord,
+    vm: VmRecord,
+    until: AbortSignal,
+    alive: () => void,
+  ): Promise<void> => {
     const { sessionId, provider, method, requestId } = signin;
     const options = { signal: until, requestId };
     const order = { sessionId, provider, method, hostTimeMs: world.now().getTime() };
@@ -114,17 +119,20 @@ export function createJourneys(deps: JourneyDeps): Journeys {
       return true;
     };
     if (await take(await login.begin(vm.id, order, options))) return;
-    for await (const guest of login.follow(vm.id, options)) if (await take(guest)) return;
+    for await (const guest of login.follow(vm.id, options)) {
+      alive();
+      if (await take(guest)) return;
+    }
     throw new HearthError('agent_unreachable', `the agent of ${vm.id} ended its answer`, { vmId: vm.id });
   };
-  const step = async (signin: SigninRecord, until: AbortSignal): Promise<void> => {
+  const step = async (signin: SigninRecord, until: AbortSignal, alive: () => void): Promise<void> => {
     const { vmId } = signin;
     if (vmId === null) return makeVm(signin);
     const vm = await vmStore.get(vmId);
     const reason = lostBecause(vmId, vm);
     if (reason !== null || vm === null) return fail(signin, reason ?? vanished(vmId));
     if (signin.state === 'starting') return waitForVm(signin, vm, until);
-    return followLogin(signin, vm, until);
+    return followLogin(signin, vm, until, alive);
   };
 
   /** Gives its VM back; the existing reconcile goes on with a removal that fails. Only what this sign-in made (F42). */
@@ -138,7 +146,7 @@ export function createJourneys(deps: JourneyDeps): Journeys {
   };
 
   /** Ends a step at once where the sign-in is over, its VM is lost, or its time is. */
-  const guardStep = async (signin: SigninRecord, isNew: boolean): Promise<void> => {
+  const guardStep = async (signin: SigninRecord, isNew: boolean, alive: () => void): Promise<void> => {
     const end = new AbortController();
     const stop = (why: string): void => end.abort(new HearthError('aborted', why));
     const unwatch = [
@@ -158,7 +166,7 @@ export function createJourneys(deps: JourneyDeps): Journeys {
       signal: AbortSignal.any([signal, end.signal]),
     });
     try {
-      await step(signin, left.signal);
+      await step(signin, left.signal, alive);
     } catch (error) {
       // Whatever ended it, the record says how it goes on.
       if (left.signal.aborted) return;
@@ -166,14 +174,16 @@ export function createJourneys(deps: JourneyDeps): Journeys {
       if (!passing.includes(cause.code) || isNew) return await fail(signin, cause);
       throw error;
     } finally {
-      unwatch.forEach((act) => act());
+      for (const act of unwatch) act();
       end.abort();
     }
   };
 
   const drive = async (id: SigninId, isNew: boolean): Promise<void> => {
-    let pauseMs = FIRST_PAUSE_MS;
-    let brokenSinceMs: number | null = null;
+    const way: { pauseMs: number; brokenSinceMs: number | null } = {
+      ...{ pauseMs: FIRST_PAUSE_MS, brokenSinceMs: null },
+    };
+    const alive = (): void => void Object.assign(way, { pauseMs: FIRST_PAUSE_MS, brokenSinceMs: null });
     while (!signal.aborted) {
       try {
         const signin = await book.get(id);
@@ -182,19 +192,18 @@ export function createJourneys(deps: JourneyDeps): Journeys {
           await sweep(signin);
           return;
         }
-        await guardStep(signin, isNew && signin.vmId === null);
-        pauseMs = FIRST_PAUSE_MS;
-        brokenSinceMs = null;
+        await guardStep(signin, isNew && signin.vmId === null, alive);
+        alive();
       } catch (error) {
         if (signal.aborted) return;
         const cause = asHearthError(error);
-        brokenSinceMs ??= performance.now();
+        way.brokenSinceMs ??= performance.now();
         log('a step of a sign-in did not succeed; it is tried again', {
           ...{ sessionId: id, code: cause.code, detail: cause.detail },
         });
-        if (performance.now() - brokenSinceMs > LOST_AFTER_MS) await giveUp(id, cause);
-        await pause(pauseMs, signal).catch(() => undefined);
-        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+        if (performance.now() - way.brokenSinceMs > LOST_AFTER_MS) await giveUp(id, cause);
+        await pause(way.pauseMs, signal).catch(() => undefined);
+        way.pauseMs = Math.min(way.pauseMs * 2, LONGEST_PAUSE_MS);
       }
     }
   };
