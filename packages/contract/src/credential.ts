@@ -50,6 +50,11 @@ export const credentialSchema = z.object({
 });
 export type Credential = z.infer<typeof credentialSchema>;
 export const credentialListSchema = z.object({ credentials: z.array(credentialSchema) });
+/** Events of GET /api/auth/credentials/events: the caller's, then `listed`, then every change; `removed` is the last of one. */
+export const credentialEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('credential'), credential: credentialSchema }),
+  z.object({ type: z.literal('listed') }),
+]);
 
 /** POST /api/auth/api-key: keeps a key in the vault; an equal first choice beside a sign-in. Answers with the metadata. */
 export const storeApiKeySchema = z.strictObject({

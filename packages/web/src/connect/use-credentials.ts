@@ -1,7 +1,14 @@
-import { asHearthError, credentialListSchema, type Credential, type HearthError } from '@hearth/contract';
-import { useQuery } from '@tanstack/react-query';
+import {
+  asHearthError,
+  credentialEventSchema,
+  credentialListSchema,
+  type Credential,
+  type HearthError,
+} from '@hearth/contract';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
+import { followEvents } from '../api/follow-events.ts';
 import { call } from '../api/request.ts';
-import { useMe } from '../session/use-me.ts';
 
 /** How soon a page that nobody touches learns that a sign-in was refused. */
 const REFRESH_MS = 30_000;
@@ -12,7 +19,6 @@ export function useCredentials(): {
   credentials: readonly Credential[] | undefined;
   error: HearthError | null;
 } {
-  const me = useMe();
   const { data, error } = useQuery({
     queryKey: CREDENTIALS_KEY,
     queryFn: ({ signal }) => call('GET', credentialListSchema, '/api/auth/credentials', { signal }),
@@ -20,10 +26,37 @@ export function useCredentials(): {
     refetchOnWindowFocus: 'always',
   });
   return {
-    // An administrator is told everybody's.
-    credentials: data?.credentials.filter(
-      ({ state, userId }) => state !== 'removed' && (me === undefined || me.userId === userId),
-    ),
+    credentials: data?.credentials.filter(({ state }) => state !== 'removed'),
     error: error === null ? null : asHearthError(error),
   };
 }
+
+/** Keeps them up to date at once, for a page that is about them; others look every so often, which takes no connection. */
+export function useFollowCredentials(): void {
+  const queries = useQueryClient();
+  useEffect(() => {
+    const leaving = new AbortController();
+    void followEvents({
+      path: '/api/auth/credentials/events',
+      schema: credentialEventSchema,
+      onEvent: (event) => {
+        if (event.type === 'credential')
+          queries.setQueryData<{ credentials: Credential[] }>(CREDENTIALS_KEY, (known) =>
+            known === undefined
+              ? known
+              : { credentials: withCredential(known.credentials, event.credential) },
+          );
+        return false;
+      },
+      // The list that is asked for tells what is wrong.
+      onRefused: () => undefined,
+      signal: leaving.signal,
+    });
+    return () => leaving.abort();
+  }, [queries]);
+}
+
+const withCredential = (list: readonly Credential[], credential: Credential): Credential[] => [
+  ...list.filter(({ provider }) => provider !== credential.provider),
+  ...(credential.state === 'removed' ? [] : [credential]),
+];

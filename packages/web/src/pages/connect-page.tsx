@@ -3,7 +3,7 @@ import type { ReactElement } from 'react';
 import { useSearchParams } from 'react-router';
 import '../connect/connect.css';
 import { ProviderCard } from '../connect/provider-card.tsx';
-import { useCredentials } from '../connect/use-credentials.ts';
+import { useCredentials, useFollowCredentials } from '../connect/use-credentials.ts';
 import { useOpenSignins } from '../connect/use-signins.ts';
 import { PageFrame } from '../design/page-frame.tsx';
 import { Problem } from '../design/problem.tsx';
@@ -15,6 +15,7 @@ import '../vms/card.css';
 export function ConnectPage(): ReactElement {
   useTitle('Connect');
   const { credentials, error } = useCredentials();
+  useFollowCredentials();
   const signins = useOpenSignins();
   const [query] = useSearchParams();
   return (

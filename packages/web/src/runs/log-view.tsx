@@ -96,8 +96,10 @@ function ToolView({ block }: { block: Extract<LogBlock, { kind: 'tool' }> }): Re
   );
 }
 
+/** The first line, or of JSON the first value: a path or a command, mostly. */
 const firstLine = (text: string): string =>
   text
-    .replace(/^\{\s*/, '')
+    .replace(/^\{\s*(?:"[^"]*": )?"?/, '')
     .split('\n', 1)[0]
-    ?.slice(0, 160) ?? '';
+    ?.replace(/"?,?$/, '')
+    .slice(0, 160) ?? '';

@@ -110,7 +110,7 @@ export function TerminalView({ terminal: { vmId, id }, onTitle, focus }: Termina
         )}
         {said === null ? null : <span className="bad-text">{said}</span>}
       </div>
-      {state.kind === 'over' && exitCode === null ? (
+      {state.kind === 'over' ? (
         <Problem error={state.error}>
           <div className="row">
             <button type="button" className="button slim" onClick={() => connection.current?.reconnect()}>

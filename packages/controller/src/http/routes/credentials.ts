@@ -1,4 +1,5 @@
 import {
+  credentialEventSchema,
   credentialListSchema,
   credentialSchema,
   HearthError,
@@ -26,11 +27,6 @@ const providerListSchema = z.object({ providers: z.array(providerInfoSchema) });
 const forOthers = ['unauthenticated', 'forbidden'] as const;
 const bodyErrors = ['body_too_large', 'unsupported_media_type'] as const;
 
-/** Events of GET /api/auth/credentials/events. */
-export const credentialEventSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('credential'), credential: credentialSchema }),
-  z.object({ type: z.literal('listed') }),
-]);
 type CredentialEvent = z.infer<typeof credentialEventSchema>;
 
 export function credentialRoutes(app: App, services: Services): void {
