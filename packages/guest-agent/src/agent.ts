@@ -33,6 +33,8 @@ import type { Probe } from './probes/probe.ts';
 import { startServiceBoard, type ServiceBoard } from './probes/service-board.ts';
 import { describeError } from './log.ts';
 import { loadNativeModules } from './pty/native-modules.ts';
+import { runRoutes } from './runs/run-routes.ts';
+import { terminalRoutes } from './terminal/terminal-routes.ts';
 import { createDesktopBrowser } from './signin/desktop-browser.ts';
 import { createOpenLinks } from './signin/open-links.ts';
 import { signinRoutes } from './signin/signin-routes.ts';
@@ -76,6 +78,8 @@ export interface AgentOptions {
     /** What makes a tool open links there. */
     env: Readonly<Record<string, string>>;
   };
+  /** For what runs say; on the VM's disk, root's alone. */
+  spoolDir: string;
   /** The `node_modules` with node-pty and xterm; absolute. */
   modulesFolder: string;
   /** Tests bring their own. */
@@ -114,6 +118,7 @@ export async function startAgent({
   credentials: { folder, mount },
   desktop,
   modulesFolder,
+  spoolDir,
   providers = knownProviders,
   probesFor,
   randomBytes,
@@ -166,6 +171,10 @@ export async function startAgent({
     ...{ user: users.hearth, pipes, system, providers, randomBytes, log },
   });
   const signin = signinRoutes(signins);
+  const inHome = { user: users.hearth, credentials, randomBytes, log };
+  const runs = runRoutes({ ...inHome, pipes, spoolFolder: spoolDir });
+  const modules = () => loadNativeModules(modulesFolder);
+  const terminals = terminalRoutes({ ...inHome, modules, known: providers });
   const links = createOpenLinks({
     path: desktop.linkSocket,
     user: users.hearth,
@@ -173,7 +182,14 @@ export async function startAgent({
     log,
   });
   const server = createHttpServer({
-    routes: [health, ...exec.routes, ...fileRoutes(users, randomBytes), ...signin.routes],
+    routes: [
+      health,
+      ...exec.routes,
+      ...fileRoutes(users, randomBytes),
+      ...signin.routes,
+      ...runs.routes,
+      ...terminals.routes,
+    ],
     authorize: (request) => gate.check(request),
     log,
   });
@@ -331,6 +347,8 @@ export async function startAgent({
       board?.stop();
       exec.stop();
       signin.stop();
+      runs.stop();
+      terminals.stop();
       links.stop();
       credentials.stop();
       const closed = new Promise<void>((resolve) => {

@@ -33,6 +33,8 @@ const ENDED_PROCESS = '--utility-sub-type=network.mojom.NetworkService';
 /** Made by the unit; root's alone. */
 const RUNTIME_DIR = '/run/hearth';
 const CREDENTIALS_DIR = '/run/hearth-credentials';
+/** On the VM's own disk: what runs print is too much for its memory. */
+const SPOOL_DIR = '/var/lib/hearth/runs';
 /** Of the image's tools: what the bundle doesn't hold is among them. */
 const MODULES_DIR = '/opt/hearth/tools/node_modules';
 /** Where open-url (image/rootfs/usr/lib/hearth) hands links over; `xdg-open` in /usr/local/bin is the same program. */
@@ -67,6 +69,7 @@ async function main(): Promise<void> {
     credentials: { folder: CREDENTIALS_DIR, mount: mountCredentials },
     desktop: { devtoolsPort: DEVTOOLS_PORT, linkSocket: LINK_SOCKET, env: DESKTOP_ENV },
     modulesFolder: MODULES_DIR,
+    spoolDir: SPOOL_DIR,
     probesFor: (display) =>
       display === null
         ? []

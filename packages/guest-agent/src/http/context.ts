@@ -12,7 +12,7 @@ export interface Context {
    * Takes the connection of a request that asks for this protocol away from HTTP: answers 101, and gives its bytes from the
    * first on. Throws bad_request where another one is asked for, or none.
    */
-  upgrade(protocol: string): Duplex;
+  upgrade: (protocol: string) => Duplex;
 }
 
 export interface Route {

@@ -174,9 +174,12 @@ export async function startTestAgent({
     trust: createTrust(pair.folder),
     credentials: {
       folder: join(pair.folder, 'credentials'),
-      mount: async (folder) => void (await mkdir(folder, { recursive: true })),
+      mount: async (folder) => {
+        await mkdir(folder, { recursive: true });
+      },
     },
     desktop: { devtoolsPort: 1, linkSocket: join(pair.folder, 'open', 'socket'), env: {} },
+    spoolDir: join(pair.folder, 'runs'),
     modulesFolder: resolve(import.meta.dirname, '../../../../node_modules'),
     providers: {},
     probesFor: () => options.probes ?? [],
