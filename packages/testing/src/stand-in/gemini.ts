@@ -128,7 +128,9 @@ function wantsJson(config: unknown): boolean {
 
 function toolOutput(response: unknown): string {
   const output = isObject(response) ? (response['output'] ?? response['error']) : undefined;
-  return typeof output === 'string' ? output : JSON.stringify(response);
+  if (typeof output !== 'string') return JSON.stringify(response);
+  // gemini wraps what a command printed: <untrusted_context> Output: … Process Group PGID: 1 </untrusted_context>
+  return /Output: ([^]*?)\nProcess Group/.exec(output)?.[1] ?? output;
 }
 
 function hasShell(tools: unknown): boolean {
