@@ -23,18 +23,14 @@ export const runEventStream = (runs: RunService, reader: RunReader): Readable =>
   Readable.from(pages(runs, reader), { objectMode: false });
 
 async function* pages(runs: RunService, { userId, id, after, signal }: RunReader): AsyncGenerator<string> {
-  let wake: () => void = () => undefined;
-  let changed = false;
-  const unsubscribe = runs.watch(id, () => {
-    changed = true;
-    wake();
-  });
+  let changed = Promise.withResolvers<boolean>();
+  const unsubscribe = runs.watch(id, () => changed.resolve(true));
   let last = after;
   try {
     // The head of the answer goes with it, also where the first event is far.
     yield ': run\n\n';
     while (!signal.aborted) {
-      changed = false;
+      changed = Promise.withResolvers();
       const page = await runs.events(id, last);
       if (page.length > 0) {
         last = page.at(-1)?.seq ?? last;
@@ -43,19 +39,22 @@ async function* pages(runs: RunService, { userId, id, after, signal }: RunReader
       }
       const run = await runs.find(userId, id);
       if (isEnded(run) && last >= run.events - 1) return;
-      if (changed) continue;
-      const { promise, resolve } = Promise.withResolvers<boolean>();
-      wake = () => resolve(true);
-      const timer = setTimeout(() => resolve(false), HEARTBEAT_MS);
-      try {
-        if (!(await withAbort(promise, signal))) yield ': beat\n\n';
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        clearTimeout(timer);
-      }
+      if (!(await happens(changed, signal))) yield ': beat\n\n';
     }
   } finally {
     unsubscribe();
+  }
+}
+
+/** Waits for the change, at most for a heartbeat: false. True also at the signal, which whoever waits looks at. */
+async function happens(changed: PromiseWithResolvers<boolean>, signal: AbortSignal): Promise<boolean> {
+  const timer = setTimeout(() => changed.resolve(false), HEARTBEAT_MS);
+  try {
+    return await withAbort(changed.promise, signal);
+  } catch (error) {
+    if (signal.aborted) return true;
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,12 +1,20 @@
-import { runEventSchema, runSchema, type Run, type RunEvent } from '@hearth/contract';
-import { Secret } from '@hearth/contract';
+import {
+  runEventSchema,
+  runSchema,
+  Secret,
+  type ConfigInput,
+  type ProviderId,
+  type Run,
+  type RunEvent,
+  type UserId,
+} from '@hearth/contract';
 import { startFakeHost, type FakeHost } from '@hearth/testing';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ConfigInput, ProviderId, UserId } from '@hearth/contract';
 import { serverEvents } from '../test-events.ts';
 import { startTestController, until, type TestController } from '../test-controller.ts';
+import { passingKeys } from '../vault/key-store.ts';
 
 export const FAKE_KEY = 'sk-ant-fake-0123456789-NOT-A-TOKEN';
 
@@ -30,8 +38,9 @@ export async function startRunRig(config: ConfigInput = {}): Promise<RunRig> {
   const folder = await mkdtemp(join(tmpdir(), 'hearth-runs-'));
   const host = await startFakeHost(join(folder, 'host.sock'));
   const database = join(folder, 'hearth.db');
+  const keys = passingKeys();
   const start = (): Promise<TestController> =>
-    startTestController(host.socketPath, config, {}, null, { database });
+    startTestController(host.socketPath, config, {}, null, { database, keys });
   let api = await start();
   await until('the subscription', () => host.eventStreams() === 1);
   const userId = async (token: string): Promise<UserId> => {

@@ -25,7 +25,7 @@ export interface CliVms {
   /** The person's own one, in whatever state; null: there is none yet, or no longer. */
   own(userId: UserId): Promise<VmId | null>;
   /** Those of everybody: they aren't deleted for their age. */
-  homes(): Promise<ReadonlySet<VmId>>;
+  homes: () => Promise<ReadonlySet<VmId>>;
 }
 
 export function createCliVms({ store, book, vms }: CliVmsDeps): CliVms {

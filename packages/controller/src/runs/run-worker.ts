@@ -42,14 +42,14 @@ export interface RunWorkerDeps {
  */
 export interface RunWorker {
   /** Looks at all runs, and starts those whose turn it is. */
-  run(): Promise<void>;
-  start(): void;
+  run: () => Promise<void>;
+  start: () => void;
   /** Someone cancelled it: whatever is under way for it ends. */
   cancel(id: RunId): void;
   /** What waits for what, as it is now. */
   plan(): Promise<QueuePlan>;
   /** Resolves when nothing is under way; after the signal. */
-  settled(): Promise<void>;
+  settled: () => Promise<void>;
 }
 
 interface Block {

@@ -5,7 +5,7 @@ import type { Activity } from '../vms/activity.ts';
 export interface UseOfVms {
   /** The run uses the VM from now on, until what this gives is called: it is not hibernated, and its credential not taken. */
   begin(id: RunId, vmId: VmId, provider: ProviderId): () => void;
-  uses(vmId: VmId, provider: ProviderId): boolean;
+  uses: (vmId: VmId, provider: ProviderId) => boolean;
 }
 
 export function createUseOfVms(activity: Pick<Activity, 'begin'>): UseOfVms {
