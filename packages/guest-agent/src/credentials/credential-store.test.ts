@@ -30,7 +30,7 @@ interface Bench {
   home: string;
   tmpfs: string;
   said: string[];
-  open(provider?: Provider): Promise<CredentialStore>;
+  open: (provider?: Provider) => Promise<CredentialStore>;
 }
 
 async function bench(provider: Provider = fakeProvider()): Promise<Bench> {
@@ -48,7 +48,9 @@ async function bench(provider: Provider = fakeProvider()): Promise<Bench> {
     open: async (described = provider) => {
       const store = createCredentialStore({
         folder: tmpfs,
-        mount: async (folder) => void (await mkdir(folder, { recursive: true })),
+        mount: async (folder) => {
+          await mkdir(folder, { recursive: true });
+        },
         user: { uid, gid, home },
         randomBytes: (size) => randomBytes(size),
         log: (message, fields) => void said.push(`${message} ${JSON.stringify(fields)}`),
