@@ -6,6 +6,7 @@ import { PageFrame } from '../design/page-frame.tsx';
 import { Problem } from '../design/problem.tsx';
 import { useTicking } from '../design/use-ticking.ts';
 import { useTitle } from '../design/use-title.ts';
+import { OlderRuns } from '../runs/older-runs.tsx';
 import { RunForm } from '../runs/run-form.tsx';
 import { RunRow } from '../runs/run-row.tsx';
 import '../runs/runs.css';
@@ -13,6 +14,8 @@ import { useRunList } from '../runs/use-run-list.ts';
 import '../vms/card.css';
 
 const STEP_MS = 10_000;
+/** So many ended ones are told at first. */
+const FIRST_RUNS = 20;
 
 /** A form for the next run, and those that there are. */
 export function RunsPage(): ReactElement {
@@ -21,6 +24,7 @@ export function RunsPage(): ReactElement {
   const { runs, listed, refused } = useRunList();
   const [query] = useSearchParams();
   const nowMs = useTicking(STEP_MS);
+  const last = runs.at(-1);
   return (
     <PageFrame>
       <div className="page-head">
@@ -43,6 +47,7 @@ export function RunsPage(): ReactElement {
               <RunRow key={run.id} run={run} nowMs={nowMs} />
             ))}
           </ul>
+          {last === undefined || runs.length < FIRST_RUNS ? null : <OlderRuns before={last.id} />}
         </section>
       ) : (
         <p className="muted" role="status">
