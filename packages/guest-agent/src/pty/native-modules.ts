@@ -1,13 +1,15 @@
 import type * as nodePty from '@lydell/node-pty';
-import type { SerializeAddon } from '@xterm/addon-serialize';
-import type { Terminal } from '@xterm/headless';
+import type { ITerminalAddon, Terminal } from '@xterm/headless';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+
+/** As much of @xterm/addon-serialize as is used; its own types would bring those of a browser into everything. */
+type SerializeAddon = new () => ITerminalAddon & { serialize(options?: { scrollback?: number }): string };
 
 export interface NativeModules {
   pty: typeof nodePty;
   Terminal: typeof Terminal;
-  SerializeAddon: typeof SerializeAddon;
+  SerializeAddon: SerializeAddon;
 }
 
 const loaded = new Map<string, NativeModules>();
@@ -25,8 +27,7 @@ export function loadNativeModules(folder: string): NativeModules {
   const modules: NativeModules = {
     pty: require('@lydell/node-pty') as typeof nodePty,
     Terminal: (require('@xterm/headless') as { Terminal: typeof Terminal }).Terminal,
-    SerializeAddon: (require('@xterm/addon-serialize') as { SerializeAddon: typeof SerializeAddon })
-      .SerializeAddon,
+    SerializeAddon: (require('@xterm/addon-serialize') as { SerializeAddon: SerializeAddon }).SerializeAddon,
   };
   loaded.set(folder, modules);
   return modules;

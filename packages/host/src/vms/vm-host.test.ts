@@ -57,7 +57,14 @@ function hostAfterRestart(record: VmRecord, { detachFails = false } = {}) {
     release: () => undefined,
   };
   const host = new VmHost({
-    ...{ config, randomBytes, now: Date.now, slots: createBootSlots(1), log: () => undefined },
+    ...{
+      config,
+      randomBytes,
+      caCertificates: [],
+      now: Date.now,
+      slots: createBootSlots(1),
+      log: () => undefined,
+    },
     agents: createAgentClient(),
     goldens: { find: () => Promise.resolve(null), reject: () => undefined },
     bootSecrets: () => randomSecrets(randomBytes),

@@ -1,1 +1,8 @@
-export { startStandIn, type RequestRecord, type StandIn, type StandInOptions } from './server.ts';
+export { serverCertificate } from './certificates.ts';
+export {
+  standInHosts,
+  startStandIn,
+  type RequestRecord,
+  type StandIn,
+  type StandInOptions,
+} from './server.ts';

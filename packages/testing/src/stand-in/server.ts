@@ -64,6 +64,8 @@ const standIns: readonly ProviderStandIn[] = [
   { name: 'openai', hosts: codexHosts, model: openai, oauth: codexOAuth },
   { name: 'google', hosts: geminiHosts, model: gemini, oauth: geminiOAuth },
 ];
+/** The names that the stand-in answers with TLS. */
+export const standInHosts: readonly string[] = standIns.flatMap(({ hosts }) => hosts);
 /** The record in memory keeps the latest. */
 const MAX_RECORDS = 10_000;
 
@@ -122,7 +124,7 @@ export async function startStandIn({
   return {
     url: `http://${address}:${bound}`,
     port: bound,
-    tls: secure === null ? null : { port: secure.port, ca: secure.ca, hosts: allHosts },
+    tls: secure === null ? null : { port: secure.port, ca: secure.ca, hosts: standInHosts },
     requests,
     stop: async () => {
       await Promise.all([plain, ...(secure === null ? [] : [secure.server])].map(close));
@@ -130,13 +132,11 @@ export async function startStandIn({
   };
 }
 
-const allHosts = standIns.flatMap(({ hosts }) => hosts);
-
 async function startSecure(
   { folder, address = '127.0.0.1', port = 443 }: NonNullable<StandInOptions['tls']>,
   onRequest: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<{ server: ClosableServer; port: number; ca: string }> {
-  const { cert, key, ca } = await serverCertificate(folder, allHosts);
+  const { cert, key, ca } = await serverCertificate(folder, standInHosts);
   const server = createTlsServer({ cert, key }, onRequest);
   return { server, port: await listen(server, port, address), ca };
 }
