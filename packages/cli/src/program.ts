@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addBenchCommand } from './commands/bench.ts';
+import { addConnectCommands } from './commands/connect.ts';
 import { addImageCommands } from './commands/image.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServiceCommands } from './commands/services.ts';
@@ -26,6 +27,7 @@ export function makeProgram(): Command {
     .showSuggestionAfterError(true);
   addServiceCommands(program);
   addVmCommands(program);
+  addConnectCommands(program);
   addRunCommand(program);
   addTokenCommands(program);
   addImageCommands(program);

@@ -171,7 +171,7 @@ export function createJourneys(deps: JourneyDeps): Journeys {
       // Whatever ended it, the record says how it goes on.
       if (left.signal.aborted) return;
       const cause = asHearthError(error);
-      if (!passing.includes(cause.code) || isNew) return await fail(signin, cause);
+      if (!passing.includes(cause.code) || isNew) { await fail(signin, cause); return; }
       throw error;
     } finally {
       for (const act of unwatch) act();
@@ -184,7 +184,8 @@ export function createJourneys(deps: JourneyDeps): Journeys {
       ...{ pauseMs: FIRST_PAUSE_MS, brokenSinceMs: null },
     };
     const alive = (): void => void Object.assign(way, { pauseMs: FIRST_PAUSE_MS, brokenSinceMs: null });
-    while (!signal.aborted) {
+    const isStopping = (): boolean => signal.aborted;
+    while (!isStopping()) {
       try {
         const signin = await book.get(id);
         if (signin === null || (isOver(signin) && signin.swept)) return;
@@ -195,7 +196,7 @@ export function createJourneys(deps: JourneyDeps): Journeys {
         await guardStep(signin, isNew && signin.vmId === null, alive);
         alive();
       } catch (error) {
-        if (signal.aborted) return;
+        if (isStopping()) return;
         const cause = asHearthError(error);
         way.brokenSinceMs ??= performance.now();
         log('a step of a sign-in did not succeed; it is tried again', {
