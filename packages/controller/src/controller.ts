@@ -7,7 +7,7 @@ import { createCustody } from './credentials/custody.ts';
 import { createKeeper } from './credentials/keeper.ts';
 import { createDesktops, type Desktops } from './desktops/desktops.ts';
 import { createScreenshots } from './desktops/screenshots.ts';
-import { createTicketMemory, createTickets } from './desktops/tickets.ts';
+import { createTicketMemory, createTickets } from './tickets/tickets.ts';
 import { createHealth } from './health.ts';
 import type { HostLink } from './host-link/host-link.ts';
 import { buildApp } from './http/app.ts';

@@ -17,7 +17,7 @@ import {
 } from '@hearth/contract';
 import type { WebSocket } from 'ws';
 import type { World } from '../clock.ts';
-import type { TicketGrant } from '../domain/desktops/ticket.ts';
+import type { DesktopGrant } from '../domain/tickets/ticket.ts';
 import type { Identity } from '../domain/users/identity.ts';
 import { goneForGood, requireDesktop, requireReach } from '../domain/vms/reach.ts';
 import type { VmRecord } from '../domain/vms/vm-record.ts';
@@ -29,7 +29,7 @@ import { bridgeViewer, type Bridge } from './bridge.ts';
 import { connectDisplay } from './connect-display.ts';
 import { createDesktopBoard, type DesktopListener } from './desktop-board.ts';
 import { createEncodingChooser } from './encoding-choice.ts';
-import type { Tickets } from './tickets.ts';
+import type { Tickets } from '../tickets/tickets.ts';
 
 /** Everything before the first picture. The way to the display has a shorter deadline of its own, with a better reason. */
 const OPEN_TIMEOUT_MS = 25_000;
@@ -99,7 +99,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
 
   const serve = async (socket: WebSocket, caller: Caller, gone: AbortSignal): Promise<HearthError | null> => {
     const { vmId, requestId } = caller;
-    const grant = await tickets.spend(caller.ticket, vmId);
+    const grant = await tickets.spend(caller.ticket, { kind: 'desktop', vmId });
     const vm = await vms.find(grant.identity, vmId);
     requireDesktop(vm);
     requireReach(vm);
@@ -154,7 +154,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
     issueTicket: async (identity, vm, { mode, viewerId: known, claim }) => {
       const viewerId = known ?? viewerIdSchema.parse(makeId('vw', world.randomBytes));
       board.checkViewer(vm.id, viewerId, identity.userId);
-      const issued = await tickets.issue({ vmId: vm.id, identity, viewerId, mode, claim });
+      const issued = await tickets.issue({ kind: 'desktop', vmId: vm.id, identity, viewerId, mode, claim });
       const path = `/api/vms/${vm.id}/desktop/rfb?ticket=${issued.ticket}`;
       return { ...issued, path, viewerId, mode };
     },
@@ -179,7 +179,7 @@ export function createDesktops(deps: DesktopsDeps): Desktops {
 }
 
 /** Whoever may see a VM is its owner or an administrator, and takes the control at once. */
-const arrivalOf = ({ identity, viewerId, mode, claim }: TicketGrant) => ({
+const arrivalOf = ({ identity, viewerId, mode, claim }: DesktopGrant) => ({
   viewerId,
   userId: identity.userId,
   user: identity.name,

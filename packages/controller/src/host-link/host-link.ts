@@ -12,9 +12,10 @@ import type {
   Secret,
   SnapshotId,
   SnapshotList,
+  TerminalId,
   VmId,
 } from '@hearth/contract';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { DirectSocket } from './direct-socket.ts';
 
 export interface CallOptions {
@@ -84,5 +85,7 @@ export interface HostLink {
   dropCredential(id: VmId, provider: ProviderId, options: CallOptions): Promise<GuestCredential | null>;
   /** Opens a byte stream to the VNC server of a ready browser VM; the caller ends it. The signal holds until it is open. */
   openDesktop(id: VmId, options: CallOptions): Promise<HostDesktop>;
+  /** Opens the framed stream of a terminal (terminal-frames.ts of the contract); as openDesktop otherwise. */
+  openTerminal(id: VmId, terminalId: TerminalId, options: CallOptions): Promise<Duplex>;
   close(): Promise<void>;
 }

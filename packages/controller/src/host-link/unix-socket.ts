@@ -14,6 +14,7 @@ import {
   readEvents,
   removedSnapshotSchema,
   snapshotListSchema,
+  TERMINAL_PROTOCOL,
   type GuestCredential,
   type ProviderId,
   type VmId,
@@ -23,6 +24,7 @@ import { Pool, type Dispatcher } from 'undici';
 import { z } from 'zod';
 import type { CallOptions, HostLink } from './host-link.ts';
 import { openDesktop } from './open-desktop.ts';
+import { openUpgrade, type LinkErrors } from './open-upgrade.ts';
 
 /** An answer that is no stream begins within this time, and has no longer gap. Deletion waits for the VMM's end. */
 const ANSWER_TIMEOUT_MS = 130_000;
@@ -92,6 +94,11 @@ export function connectHost(socketPath: string): HostLink {
   ): Promise<GuestCredential> =>
     sendJson(guestCredentialSchema, { ...options, method, path: `/v1/vms/${id}/credentials/${provider}` });
 
+  const linkErrors: LinkErrors = {
+    ofTransport: (error, signal) => asLinkError(error, signal, socketPath),
+    ofRefusal: (status, body, signal) => readProblem(status, body, signal, socketPath),
+  };
+
   return {
     health: (options) => sendJson(hostHealthSchema, { ...options, method: 'GET', path: '/v1/health' }),
     capacity: (options) => sendJson(hostCapacitySchema, { ...options, method: 'GET', path: '/v1/capacity' }),
@@ -157,11 +164,13 @@ export function connectHost(socketPath: string): HostLink {
       (await send({ ...options, method: 'POST', path, body: JSON.stringify(kept) })).body.resume();
     },
     dropCredential: (id, provider, options) => orNull(credentialCall('DELETE', id, provider, options)),
-    openDesktop: (id, options) =>
-      openDesktop(socketPath, id, options, {
-        ofTransport: (error, signal) => asLinkError(error, signal, socketPath),
-        ofRefusal: (status, body, signal) => readProblem(status, body, signal, socketPath),
-      }),
+    openDesktop: (id, options) => openDesktop(socketPath, id, options, linkErrors),
+    openTerminal: async (id, terminalId, options) => {
+      const path = `/v1/vms/${id}/terminals/${terminalId}/attach`;
+      const { socket, head } = await openUpgrade(socketPath, path, TERMINAL_PROTOCOL, options, linkErrors);
+      if (head.length > 0) socket.unshift(head);
+      return socket;
+    },
     close: () => pool.destroy(),
   };
 }

@@ -1,6 +1,6 @@
 import { asHearthError, HearthError, toProblem, type Log } from '@hearth/contract';
 import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { requestId, sendProblem } from './answer.ts';
 import type { Route } from './context.ts';
@@ -18,7 +18,7 @@ export function createHttpServer({ routes, authorize, log }: HttpServerOptions):
   const handle = async (
     request: IncomingMessage,
     response: ServerResponse,
-    socket?: Duplex,
+    socket?: Socket,
   ): Promise<void> => {
     try {
       authorize(request);
@@ -62,12 +62,13 @@ export function createHttpServer({ routes, authorize, log }: HttpServerOptions):
   );
   // Node answers no request that asks for an upgrade; so such a one goes through the same routes as all others.
   server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
+    // Types know any stream here; a server of ours has sockets only.
+    if (!(socket instanceof Socket)) throw new TypeError('an upgrade without a socket');
     socket.on('error', () => socket.destroy());
     if (head.length > 0) socket.unshift(head);
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
-    // It is a Socket, as of every server that listens.
-    response.assignSocket(socket as Socket);
+    response.assignSocket(socket);
     response.on('finish', () => socket.end());
     void handle(request, response, socket);
   });
@@ -83,8 +84,8 @@ function parseUrl(url: string): URL {
   }
 }
 
-function acceptUpgrade(response: ServerResponse, socket: Duplex, protocol: string): Duplex {
-  response.detachSocket(socket as Socket);
+function acceptUpgrade(response: ServerResponse, socket: Socket, protocol: string): Duplex {
+  response.detachSocket(socket);
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${protocol}\r\n\r\n`);
   return socket;
 }

@@ -1,4 +1,4 @@
-import { HearthError, type UserId, type ViewerId, type VmId } from '@hearth/contract';
+import { HearthError, type TerminalId, type UserId, type ViewerId, type VmId } from '@hearth/contract';
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -6,12 +6,13 @@ import {
   MAX_OPEN_TICKETS,
   TICKET_MEMORY_MS,
   type TicketGrant,
-} from '../domain/desktops/ticket.ts';
+} from '../domain/tickets/ticket.ts';
 import { createTicketMemory, createTickets, type Tickets } from './tickets.ts';
 
 const VM = 'vm-000000000000' as VmId;
 const OTHER = 'vm-000000000001' as VmId;
 const grant = (user = 'ana'): TicketGrant => ({
+  kind: 'desktop',
   vmId: VM,
   identity: { userId: `usr-${user}` as UserId, name: user, role: 'user', via: 'token' },
   viewerId: 'vw-000000000000' as ViewerId,
@@ -36,7 +37,9 @@ beforeEach(() => {
   tickets = createTickets(store, { now: () => new Date(nowMs), randomBytes });
 });
 const refusal = async (ticket: string, vmId = VM): Promise<string> => {
-  const error: unknown = await tickets.spend(ticket, vmId).catch((reason: unknown) => reason);
+  const error: unknown = await tickets
+    .spend(ticket, { kind: 'desktop', vmId })
+    .catch((reason: unknown) => reason);
   return error instanceof HearthError ? error.code : 'not refused';
 };
 
@@ -47,10 +50,26 @@ describe('F41: a ticket', () => {
     expect(expiresAt).toBe('1970-01-01T00:00:30.000Z');
     expect(stored.join('')).not.toContain(ticket);
     expect(await refusal(ticket, OTHER)).toBe('ticket_foreign');
-    expect(await tickets.spend(ticket, VM)).toEqual(grant());
+    expect(await tickets.spend(ticket, { kind: 'desktop', vmId: VM })).toEqual(grant());
     expect(await refusal(ticket)).toBe('ticket_used');
     expect(await refusal(`${ticket}x`)).toBe('ticket_unknown');
     expect(await refusal('')).toBe('ticket_unknown');
+  });
+
+  it('is for one terminal, and for no desktop; that of a desktop is for no terminal', async () => {
+    const terminalId = 'trm-000000000000' as TerminalId;
+    const terminal: TicketGrant = {
+      ...{ kind: 'terminal', vmId: VM, terminalId },
+      identity: grant().identity,
+    };
+    const { ticket } = await tickets.issue(terminal);
+    expect(await refusal(ticket)).toBe('ticket_foreign');
+    const use = { kind: 'terminal', vmId: VM, terminalId } as const;
+    const other = { ...use, terminalId: 'trm-000000000001' as TerminalId };
+    await expect(tickets.spend(ticket, other)).rejects.toMatchObject({ code: 'ticket_foreign' });
+    const { ticket: desktop } = await tickets.issue(grant());
+    await expect(tickets.spend(desktop, use)).rejects.toMatchObject({ code: 'ticket_foreign' });
+    expect(await tickets.spend(ticket, use)).toEqual(terminal);
   });
 
   it('is used by one of two who come at the same time', async () => {
@@ -61,7 +80,7 @@ describe('F41: a ticket', () => {
 
   it('ends after 30 seconds, says so for some minutes, and is forgotten then', async () => {
     const [used, unused] = [await tickets.issue(grant()), await tickets.issue(grant())];
-    await tickets.spend(used.ticket, VM);
+    await tickets.spend(used.ticket, { kind: 'desktop', vmId: VM });
     nowMs = 30_000;
     expect(await refusal(unused.ticket)).toBe('ticket_expired');
     expect(await refusal(used.ticket)).toBe('ticket_used');
@@ -77,9 +96,9 @@ describe('F41: a ticket', () => {
     const { ticket: others } = await tickets.issue(grant('bob'));
     nowMs = 30_000;
     const { ticket: first } = await tickets.issue(grant('eve'));
-    await tickets.spend(first, VM);
+    await tickets.spend(first, { kind: 'desktop', vmId: VM });
     for (let count = 1; count < MAX_KNOWN_TICKETS; count += 1)
-      await tickets.spend((await tickets.issue(grant('eve'))).ticket, VM);
+      await tickets.spend((await tickets.issue(grant('eve'))).ticket, { kind: 'desktop', vmId: VM });
     expect(await refusal(first)).toBe('ticket_used');
     await tickets.issue(grant('eve'));
     expect(await refusal(first)).toBe('ticket_unknown');

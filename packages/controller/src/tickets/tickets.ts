@@ -1,13 +1,15 @@
-import { HearthError, desktopLimits, type VmId } from '@hearth/contract';
+import { HearthError } from '@hearth/contract';
 import type { World } from '../clock.ts';
 import {
   MAX_KNOWN_TICKETS,
   MAX_OPEN_TICKETS,
   refuseTicket,
+  TICKET_LIFETIME_MS,
   TICKET_MEMORY_MS,
   type TicketGrant,
   type TicketRecord,
-} from '../domain/desktops/ticket.ts';
+  type TicketUse,
+} from '../domain/tickets/ticket.ts';
 import { hashSecret, makeSecret } from '../users/secrets.ts';
 
 /** Where tickets are kept: by their hashes only. */
@@ -22,7 +24,7 @@ export interface TicketStore {
 export interface Tickets {
   issue(grant: TicketGrant): Promise<{ ticket: string; expiresAt: string }>;
   /** Uses a ticket up. Throws ticket_unknown, ticket_foreign, ticket_used or ticket_expired. */
-  spend(ticket: string, vmId: VmId): Promise<TicketGrant>;
+  spend<U extends TicketUse>(ticket: string, use: U): Promise<Extract<TicketGrant, { kind: U['kind'] }>>;
 }
 
 export function createTickets(store: TicketStore, { now, randomBytes }: World): Tickets {
@@ -30,19 +32,20 @@ export function createTickets(store: TicketStore, { now, randomBytes }: World): 
     issue: async (grant) => {
       const ticket = makeSecret(randomBytes);
       const nowMs = now().getTime();
-      const expiresAtMs = nowMs + desktopLimits.ticketLifetimeMs;
+      const expiresAtMs = nowMs + TICKET_LIFETIME_MS;
       await store.add({ hash: hashSecret(ticket), grant, expiresAtMs, spent: false }, nowMs);
       return { ticket, expiresAt: new Date(expiresAtMs).toISOString() };
     },
-    spend: async (ticket, vmId) => {
+    spend: async <U extends TicketUse>(ticket: string, use: U) => {
+      const { vmId } = use;
       const hash = hashSecret(ticket);
       const found = await store.find(hash);
-      const code = refuseTicket(found, vmId, now().getTime());
+      const code = refuseTicket(found, use, now().getTime());
       if (found === null || code !== null)
         throw new HearthError(code ?? 'ticket_unknown', 'the connection was not opened', { vmId });
       if (!(await store.spend(hash)))
         throw new HearthError('ticket_used', 'another connection used it', { vmId });
-      return found.grant;
+      return found.grant as Extract<TicketGrant, { kind: U['kind'] }>;
     },
   };
 }
@@ -64,7 +67,7 @@ export function createTicketMemory(): TicketStore {
       const own = [...tickets.values()].filter(({ grant }) => grant.identity.userId === userId);
       const open = own.filter(({ spent, expiresAtMs }) => !spent && expiresAtMs > nowMs);
       if (open.length >= MAX_OPEN_TICKETS)
-        throw new HearthError('rate_limited', `${MAX_OPEN_TICKETS} desktop tickets are open and unused`, {
+        throw new HearthError('rate_limited', `${MAX_OPEN_TICKETS} tickets are open and unused`, {
           hint: 'Use them, or wait 30 seconds until they end.',
         });
       // Not the open ones: there are fewer of them than may be known.
