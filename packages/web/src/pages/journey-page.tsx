@@ -52,7 +52,7 @@ function OneJourney({ sessionId }: { sessionId: string }): ReactElement {
   const over = isOver(signin.state);
   const connected = keyStored || signin.state === 'completed';
   return (
-    <PageFrame wide={!connected && !over}>
+    <PageFrame wide={!connected && !over && signin.method === 'browser'}>
       <p className="small">
         <Link to="/connect">← Connect</Link>
       </p>

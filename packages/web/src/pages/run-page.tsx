@@ -78,7 +78,9 @@ function RunDetails({ run }: { run: Run }): ReactElement {
       {log.needsLogin !== null || run.state === 'paused' ? (
         <NeedsLogin run={run} words={log.needsLogin} />
       ) : null}
-      {run.failure === null ? null : <Trouble {...run.failure} />}
+      {run.failure === null || (run.failure.code === 'needs_login' && log.needsLogin !== null) ? null : (
+        <Trouble {...run.failure} />
+      )}
       {refused === null ? null : <Problem error={refused} />}
       <LogView log={log} live={!isRunOver(run)} />
       <p className="muted small">

@@ -34,13 +34,10 @@ it('is listed once the server said so', () => {
 });
 
 it.each([
-  [{ position: 0 }, 'It is next.'],
-  [
-    { position: 3, waitingFor: 'Two of your runs are under way.' },
-    '3 before it. Two of your runs are under way.',
-  ],
-  [{ state: 'paused', waitingFor: 'Sign in again.' }, 'Sign in again.'],
-  [{}, 'It waits for its turn.'],
+  [{ position: 0 }, 'It is next. It waits for its turn.'],
+  [{ position: 3, waitingFor: 'room in its VM' }, '3 before it. It waits for room in its VM.'],
+  [{ state: 'paused', waitingFor: 'you to sign in again' }, 'It waits for you to sign in again.'],
+  [{ state: 'starting' }, 'Your CLI VM is made ready…'],
   [{ state: 'running' }, null],
 ] as const)('says why it waits: %j: %s', (changes, words) => {
   expect(waitingWords(run('1', changes))).toBe(words);

@@ -32,5 +32,5 @@ export function waitingWords({ state, position, waitingFor }: Run): string | nul
   if (state === 'starting') return 'Your CLI VM is made ready…';
   if (state !== 'queued' && state !== 'paused') return null;
   const place = position === null ? '' : position === 0 ? 'It is next. ' : `${position} before it. `;
-  return `${place}${waitingFor ?? ''}`.trim() || 'It waits for its turn.';
+  return `${place}It waits for ${waitingFor ?? 'its turn'}.`;
 }

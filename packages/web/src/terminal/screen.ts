@@ -36,7 +36,6 @@ export function makeScreen(place: HTMLElement, events: ScreenEvents): Screen {
   });
   const fit = new FitAddon();
   xterm.loadAddon(fit);
-  leaveQueriesUnanswered(xterm);
   xterm.open(place);
   xterm.textarea?.setAttribute('aria-label', 'Terminal; Ctrl+Alt+Shift leads out of it');
   takeShortcuts(xterm, events);
@@ -65,24 +64,6 @@ export function makeScreen(place: HTMLElement, events: ScreenEvents): Screen {
       xterm.dispose();
     },
   };
-}
-
-/** F32: the terminal in the VM answers what programs ask of it; a second answer would be taken for typing. */
-function leaveQueriesUnanswered({ parser }: Terminal): void {
-  const swallow = (): boolean => true;
-  for (const id of [
-    { final: 'c' },
-    { prefix: '>', final: 'c' },
-    { prefix: '=', final: 'c' },
-    { final: 'n' },
-    { prefix: '?', final: 'n' },
-    { intermediates: '$', final: 'p' },
-    { prefix: '?', intermediates: '$', final: 'p' },
-    { prefix: '>', final: 'q' },
-  ])
-    parser.registerCsiHandler(id, swallow);
-  parser.registerDcsHandler({ intermediates: '$', final: 'q' }, swallow);
-  for (const colour of [4, 10, 11, 12]) parser.registerOscHandler(colour, (data) => data.includes('?'));
 }
 
 /** Ctrl+Shift+C copies, and Ctrl+C where something is selected; what pastes elsewhere pastes here. */
