@@ -31,6 +31,8 @@ test.each([
   [['vm', 'exec', 'vm-000000000000', '--env', '1=2', '--', 'ls'], 'NAME=VALUE'],
   [['vm', 'cp', 'only-one'], "missing required argument 'target'"],
   [['token', 'create', '--role', 'king'], 'Allowed choices are admin, user'],
+  [['run', 'claud', 'hello'], 'Allowed choices are claude_code'],
+  [['runs', 'events', 'run-000000000000', '--after', 'x'], 'the number of an event'],
   [['test', '--tier', 'unti'], 'Allowed choices are typecheck'],
 ])('wrong words %j exit with 2 and say the usage', async (words, message) => {
   const { code, err } = await say(...words);
@@ -55,16 +57,11 @@ test('an id that is none is refused before anything is asked', async () => {
   expect(code).toBe(1);
   expect(err.trim().split('\n')).toHaveLength(3);
   expect(err).toContain('is not the id of a VM');
+  expect((await say('runs', 'show', 'vm-000000000000')).err).toContain('is not the id of a run');
 });
 
 test('--help names the exit codes', async () => {
   const { code, out } = await say('--help');
   expect(code).toBe(0);
   expect(out).toContain('3 Hearth is not running');
-});
-
-test('an unknown provider names the known ones', async () => {
-  const { code, err } = await say('run', 'claud', 'hello');
-  expect(code).toBe(1);
-  expect(err).toContain('Known: claude_code');
 });

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addBenchCommand } from './commands/bench.ts';
 import { addConnectCommands } from './commands/connect.ts';
 import { addImageCommands } from './commands/image.ts';
-import { addRunCommand } from './commands/run.ts';
+import { addRunCommands } from './commands/run.ts';
 import { addServiceCommands } from './commands/services.ts';
 import { addSnapshotCommands } from './commands/snapshot.ts';
 import { addStandInCommand } from './commands/stand-in.ts';
@@ -28,7 +28,7 @@ export function makeProgram(): Command {
   addServiceCommands(program);
   addVmCommands(program);
   addConnectCommands(program);
-  addRunCommand(program);
+  addRunCommands(program);
   addTokenCommands(program);
   addImageCommands(program);
   addSnapshotCommands(program);

@@ -3,7 +3,7 @@ import { fileWrittenSchema, HearthError, type VmId } from '@hearth/contract';
 import type { Api } from './api/client.ts';
 import { withApi, type CommonOptions } from './context.ts';
 import { run } from './exec/run.ts';
-import { ownCliVm } from './run/own-vm.ts';
+import { ownCliVm } from './vm/own-vm.ts';
 import { standInBundle } from './setup/bundles.ts';
 import { sourceBundleStep } from './setup/source-bundle.ts';
 import { runRemoteCommand } from './vm/remote-command.ts';

@@ -1,12 +1,13 @@
-import { HearthError, parseWith, splitLines } from '@hearth/contract';
+import { HearthError, MAX_LINE_BYTES, parseWith, splitLines } from '@hearth/contract';
 import type { z } from 'zod';
 
 /** Reads the `data:` lines of a text/event-stream; the controller puts each event into one. */
 export async function* readServerSentEvents<T extends z.ZodType>(
   chunks: AsyncIterable<Uint8Array>,
   schema: T,
+  maxBytes = MAX_LINE_BYTES,
 ): AsyncGenerator<z.infer<T>> {
-  for await (const line of splitLines(chunks)) {
+  for await (const line of splitLines(chunks, maxBytes)) {
     if (!line.startsWith('data:')) continue;
     yield parseWith(schema, parseData(line.slice('data:'.length)), 'internal', 'event');
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { HearthError, meSchema, vmListSchema, vmSchema, type Vm } from '@hearth/contract';
 import type { Api } from '../api/client.ts';
-import { parseVmId, untilReady } from '../vm/follow.ts';
+import { parseVmId, untilReady } from './follow.ts';
 
 export interface OwnVmOptions {
   /** A VM that the user named. */
