@@ -33,6 +33,7 @@ try {
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   await shoot('signin');
   await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('link', { name: 'My VMs' }).click();
   await page.getByText('You have no VM yet').waitFor();
   await shoot('my-vms-empty');
 
@@ -59,7 +60,7 @@ try {
   await second.close();
 
   await create('cli');
-  await page.goto(lab.url);
+  await page.goto(`${lab.url}/vms`);
   await page.locator('.thumbnail img').first().waitFor();
   await page.waitForTimeout(SETTLE_MS);
   await shoot('my-vms');
@@ -73,7 +74,7 @@ try {
   await shoot('console');
 
   await page.setViewportSize({ width: 360, height: 740 });
-  await page.goto(lab.url);
+  await page.goto(`${lab.url}/vms`);
   await page.locator('.thumbnail img').first().waitFor();
   await page.waitForTimeout(SETTLE_MS);
   await shoot('phone-my-vms');

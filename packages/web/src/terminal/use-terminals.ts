@@ -13,7 +13,7 @@ import { call, tell } from '../api/request.ts';
 export type OpenedTerminal = z.infer<typeof openedTerminalSchema>;
 
 /** Titles, viewers and ends of the other tabs. */
-const REFRESH_MS = 5000;
+const REFRESH_MS = 15_000;
 const KEY = ['terminals'];
 const listSchema = z.object({ terminals: z.array(openedTerminalSchema) });
 /** The CLI VM may have to be made or woken first. */
