@@ -178,7 +178,7 @@ export async function startAgent({
   const links = createOpenLinks({
     path: desktop.linkSocket,
     user: users.hearth,
-    open: signins.takeLink,
+    open: (url) => signins.takeLink(url),
     log,
   });
   const server = createHttpServer({

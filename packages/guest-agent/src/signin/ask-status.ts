@@ -1,10 +1,12 @@
 import { pause, type Provider } from '@hearth/contract';
+import { finished } from 'node:stream/promises';
 import { startCommand } from '../exec/command.ts';
 import type { LoginUser } from '../exec/login-user.ts';
 import type { PipeStore } from '../exec/pipes.ts';
 
 /** A tool in JavaScript needs half a minute to start in an emulated VM. */
 const TIMEOUT_MS = 120_000;
+const LAST_WORDS_MS = 1000;
 const MAX_OUTPUT = 64 * 1024;
 
 /** What the tool's own status command says. Throws HearthError exec_failed, or the signal's reason. */
@@ -37,6 +39,9 @@ export async function askStatus(
         signedIn: false,
         words: `${status.command.join(' ')} did not answer within ${TIMEOUT_MS / 1000} s`,
       };
+    // Its last words may come after its end; a child of its own may hold the outputs open for longer.
+    const read = [command.stdout, command.stderr].map((stream) => finished(stream, { writable: false }));
+    await Promise.race([Promise.allSettled(read), pause(LAST_WORDS_MS, over.signal)]);
     return status.read(first.exitCode, output);
   } finally {
     over.abort();

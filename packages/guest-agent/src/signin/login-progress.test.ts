@@ -116,6 +116,20 @@ describe('a login', () => {
     });
   });
 
+  it('asks for the code of the new try, and begins no third one by itself', () => {
+    const { state, effects } = run(
+      [
+        output('x', { type: 'code_refused', words: 'Invalid code' }),
+        { type: 'exited', exitCode: 1, words: '' },
+        output('y', { type: 'url', url: link }, { type: 'code_wanted' }),
+        { type: 'exited', exitCode: 1, words: 'no answer' },
+      ],
+      rules({ browser: 'none', restartAfterRefusal: true }),
+    );
+    expect(effects).toEqual([{ type: 'restart' }, { type: 'end' }]);
+    expect(state.signin).toMatchObject({ phase: 'failed', oauthUrl: link });
+  });
+
   it.each<[string, LoginEvent, string]>([
     ['ends with an error', { type: 'exited', exitCode: 1, words: 'no network' }, 'code 1: no network'],
     ['ends without a sign-in', { type: 'exited', exitCode: 0, words: 'bye' }, 'ended without a sign-in: bye'],

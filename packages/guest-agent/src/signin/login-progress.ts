@@ -132,7 +132,7 @@ export function advance(
     case 'exited':
       // A credential is there: the status decides.
       if (verifying) return { state, effects: [] };
-      if (state.signin.codeRefused !== null && rules.login.restartAfterRefusal) return restart(state);
+      if (wasRefused(state) && rules.login.restartAfterRefusal) return restart(state);
       return fail(
         state,
         event.exitCode === 0
@@ -187,7 +187,7 @@ function readOutput(
   if (refused.length > 0)
     next = { ...withSignin(next, { codeRefused: refused.at(-1) ?? null }), codePending: false };
   const asks = signs.some(({ type }) => type === 'code_wanted');
-  const willRestart = next.signin.codeRefused !== null && rules.login.restartAfterRefusal;
+  const willRestart = wasRefused(next) && rules.login.restartAfterRefusal;
   next = withSignin(next, { wantsCode: asks && !next.codePending && !willRestart });
   const { oauthUrl, wantsCode, phase } = next.signin;
   if (phase === 'starting' && (oauthUrl !== null || wantsCode))
@@ -213,6 +213,8 @@ function takeBrowserLink(
 ): { state: LoginState; effects: LoginEffect[] } {
   if (!isAllowedUrl(rules.provider, url))
     return { state: withNote(state, refusedLinkNote(url)), effects: [] };
+  // It leads back into this VM, where the person is not.
+  if (rules.login.browser === 'none') return { state, effects: [] };
   const phase = state.signin.phase === 'starting' ? 'awaiting_user' : state.signin.phase;
   return {
     state: { ...withSignin(state, { oauthUrl: url, phase }), linkFromBrowser: true },
@@ -263,6 +265,11 @@ export function withNote(state: LoginState, note: string): LoginState {
 
 function withSignin(state: LoginState, changes: Partial<LoginState['signin']>): LoginState {
   return { ...state, signin: { ...state.signin, ...changes } };
+}
+
+/** In this try: what is still shown may be an earlier one's. */
+function wasRefused({ refusals }: LoginState): boolean {
+  return Object.keys(refusals).length > 0;
 }
 
 function occurrences(text: string, words: string): number {

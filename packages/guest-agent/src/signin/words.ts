@@ -1,5 +1,6 @@
 const MAX_LINES = 20;
 const MAX_CHARACTERS = 4000;
+const MIN_PART_LENGTH = 6;
 const REDACTED = '[redacted]';
 /** Keys of the vendors, and what is long and looks like base64 or hex; shorter codes are the device codes that a person must see. */
 const LOOKS_SECRET = /\b(?:sk|rk|pk|gh[pousr]|AIza|ya29|eyJ)[\w.-]{12,}|[\w+/=-]{40,}/g;
@@ -22,10 +23,8 @@ export function wordsOf(text: string, secrets: Iterable<string>): string {
     .slice(-MAX_CHARACTERS);
 }
 
-/** A code may be shown in its parts (`code#state`), and without its end while it is being echoed. */
+/** A code may be shown in its parts (`code#state`); a part that is short may be an ordinary word. */
 function hide(text: string, secret: string): string {
-  let clean = text;
-  for (const part of [secret, ...secret.split(/[#&=]/)])
-    if (part.length >= 4) clean = clean.replaceAll(part, REDACTED);
-  return clean;
+  const parts = secret.split(/[#&=]/).filter((part) => part.length >= MIN_PART_LENGTH);
+  return [secret, ...parts].reduce((clean, part) => clean.replaceAll(part, REDACTED), text);
 }
