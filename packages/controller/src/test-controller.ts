@@ -32,7 +32,7 @@ export async function startTestController(
   config: ConfigInput = {},
   world: Partial<World> = {},
   web: WebApp | null = null,
-  kept: { database?: string; keys?: KeyStore } = {},
+  kept: { database?: string; keys?: KeyStore; port?: number } = {},
 ): Promise<TestController> {
   const logged: string[] = [];
   const db = await openDatabase(kept.database ?? ':memory:');
@@ -47,7 +47,7 @@ export async function startTestController(
     web,
     logger: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),
   });
-  const url = await controller.app.listen({ host: '127.0.0.1', port: 0 });
+  const url = await controller.app.listen({ host: '127.0.0.1', port: kept.port ?? 0 });
   controller.startWorkers();
   return {
     controller,

@@ -22,7 +22,7 @@ export const FAKE_KEY = 'sk-ant-fake-0123456789-NOT-A-TOKEN';
 export interface RunRig extends AsyncDisposable {
   host: FakeHost;
   readonly api: TestController;
-  /** Stops the controller and starts another one on the same database. */
+  /** Stops the controller and starts another one on the same database, at the same address. */
   restart(): Promise<void>;
   /** A person that is connected by an API key; gives their token. */
   person(name: string, provider?: ProviderId): Promise<string>;
@@ -39,9 +39,9 @@ export async function startRunRig(config: ConfigInput = {}): Promise<RunRig> {
   const host = await startFakeHost(join(folder, 'host.sock'));
   const database = join(folder, 'hearth.db');
   const keys = passingKeys();
-  const start = (): Promise<TestController> =>
-    startTestController(host.socketPath, config, {}, null, { database, keys });
-  let api = await start();
+  const start = (port: number): Promise<TestController> =>
+    startTestController(host.socketPath, config, {}, null, { database, keys, port });
+  let api = await start(0);
   await until('the subscription', () => host.eventStreams() === 1);
   const userId = async (token: string): Promise<UserId> => {
     const me = (await (await api.call(token, 'GET', '/api/me')).json()) as { userId: UserId };
@@ -58,7 +58,7 @@ export async function startRunRig(config: ConfigInput = {}): Promise<RunRig> {
     },
     restart: async () => {
       await api[Symbol.asyncDispose]();
-      api = await start();
+      api = await start(Number(new URL(api.url).port));
     },
     person: async (name, provider = 'claude_code') => {
       const token = await api.token(name);
