@@ -53,7 +53,7 @@ it('0003 keeps VMs and their keys, their foreign keys and indexes, and lets a VM
   after.pragma('foreign_keys = ON');
   expect(after.pragma('foreign_key_check')).toEqual([]);
   const names = after
-    .prepare(`select name from sqlite_master where type = 'index' and sql is not null`)
+    .prepare(`select name from sqlite_master where type = 'index' and tbl_name = 'vms' and sql is not null`)
     .pluck()
     .all();
   expect(names.toSorted()).toEqual(['vms_by_state', 'vms_by_user']);
