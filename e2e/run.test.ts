@@ -28,9 +28,10 @@ afterAll(async () => {
 const ownVms = async (): Promise<Vm[]> => vmListSchema.parse(await lab.json(['vm', 'ls'])).vms;
 
 test('without a key nothing is made, and it says how to give one', async () => {
-  const result = await lab.cli(['run', 'claude_code', 'hello']);
+  const result = await lab.cli(['run', 'claude_code', 'hello'], { env: { ANTHROPIC_API_KEY: KEY } });
   expect(result.exitCode).not.toBe(0);
-  expect(result.stderr).toMatch(/ANTHROPIC_API_KEY|--api-key-file/);
+  expect(result.stderr).toMatch(/ANTHROPIC_API_KEY.*hearth credentials set-key claude_code/);
+  expect(result.stderr).not.toContain(KEY);
   expect(await ownVms()).toEqual([]);
 });
 
@@ -39,23 +40,15 @@ test('the real Claude Code CLI answers from inside a CLI VM, as it comes, with i
   expect(stand.stderr + String(stand.exitCode)).toMatch(/0$/);
   const keyFile = join(folder, 'key');
   await writeFile(keyFile, `${KEY}\n`, { mode: 0o600 });
-  const result = await lab.cli([
-    'run',
-    'claude_code',
-    'hello',
-    '--base-url',
-    BASE_URL,
-    '--api-key-file',
-    keyFile,
-  ]);
+  const stored = await lab.cli(['credentials', 'set-key', 'claude_code', '--api-key-file', keyFile]);
+  expect(stored.stderr + String(stored.exitCode)).toMatch(/0$/);
+  const result = await lab.cli(['run', 'claude_code', 'hello', '--base-url', BASE_URL]);
   expect(result.stderr).not.toContain(KEY);
   expect(result).toMatchObject({ exitCode: 0 });
   expect(result.stdout).toContain('hello from the stand-in');
 
   // The same VM serves the next run, and a prompt that looks like an option is still a prompt.
-  const second = await lab.cli(['run', 'claude_code', '--base-url', BASE_URL, '--', '--help'], {
-    env: { ANTHROPIC_API_KEY: KEY },
-  });
+  const second = await lab.cli(['run', 'claude_code', '--base-url', BASE_URL, '--', '--help']);
   expect(second.stdout).toContain('hello from the stand-in');
   expect(await ownVms()).toHaveLength(1);
 
@@ -72,9 +65,7 @@ test('the process in the guest is an ordinary user, and the key is in no argv th
   expect(slow.stderr + String(slow.exitCode)).toMatch(/0$/);
   const [vm] = await ownVms();
   if (vm === undefined) throw new Error('the CLI VM of the test before is gone');
-  const running = lab.start(['run', 'claude_code', 'wait', '--base-url', BASE_URL], {
-    ANTHROPIC_API_KEY: KEY,
-  });
+  const running = lab.start(['run', 'claude_code', 'wait', '--base-url', BASE_URL]);
   const asked = async (): Promise<string> =>
     (
       await lab.cli([
@@ -101,15 +92,14 @@ test('the process in the guest is an ordinary user, and the key is in no argv th
 test('a key that the server refuses is said in words', async () => {
   const strict = await lab.cli(['stand-in', '--expect-key', 'sk-another']);
   expect(strict.stderr + String(strict.exitCode)).toMatch(/0$/);
-  const result = await lab.cli(['run', 'claude_code', 'hello', '--base-url', BASE_URL], {
-    env: { ANTHROPIC_API_KEY: KEY },
-  });
+  const result = await lab.cli(['run', 'claude_code', 'hello', '--base-url', BASE_URL]);
   expect(result.exitCode).not.toBe(0);
+  expect(result.stderr).toMatch(/The tool is not signed in/);
   expect(result.stderr).toMatch(/API key/);
 });
 
 test('an unknown provider is refused with the known ones', async () => {
-  const result = await lab.cli(['run', 'claude', 'hello'], { env: { ANTHROPIC_API_KEY: KEY } });
+  const result = await lab.cli(['run', 'claude', 'hello']);
   expect(result.exitCode).not.toBe(0);
   expect(result.stderr).toContain('claude_code');
   expect(await readFile(lab.configPath, 'utf8')).not.toContain(KEY);
