@@ -104,6 +104,7 @@ export const runChangesSchema = z.object({
   /** The folder held more than could be compared. */
   truncated: z.boolean(),
 });
+export type RunChanges = z.infer<typeof runChangesSchema>;
 
 const base = {
   /** Counts from 0 without a gap; `Last-Event-ID` and `?after=` take it. */

@@ -1,7 +1,7 @@
+import type { RunChanges } from '@hearth/contract';
 import { structuredPatch, type StructuredPatchHunk } from 'diff';
 import { setImmediate } from 'node:timers/promises';
 import type { GuestChanges } from '../domain/runs/guest-output.ts';
-import type { RunChanges } from '../domain/runs/run-record.ts';
 
 type GuestFile = GuestChanges['files'][number];
 

@@ -7,6 +7,7 @@ import {
   type CreateRun,
   type RequestId,
   type Run,
+  type RunChanges,
   type RunId,
   type UserId,
 } from '@hearth/contract';
@@ -15,7 +16,7 @@ import type { World } from '../clock.ts';
 import type { CredentialService } from '../credentials/credential-service.ts';
 import { requireCliVm } from '../domain/runs/home.ts';
 import type { QueuePlan } from '../domain/runs/queue.ts';
-import { end, isEnded, newRun, type RunChanges, type RunRecord } from '../domain/runs/run-record.ts';
+import { end, isEnded, newRun, type RunRecord } from '../domain/runs/run-record.ts';
 import type { StoredEvent } from '../store/runs.ts';
 import type { VmBook } from '../vms/vm-book.ts';
 import { checkOrder, folderOf } from './check-order.ts';

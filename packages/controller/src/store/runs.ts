@@ -2,12 +2,13 @@ import {
   runChangesSchema,
   runSchema,
   type ProviderId,
+  type RunChanges,
   type RunEvent,
   type RunId,
   type UserId,
 } from '@hearth/contract';
 import type { Selectable, Transaction } from 'kysely';
-import type { RunChanges, RunOrder, RunRecord } from '../domain/runs/run-record.ts';
+import type { RunOrder, RunRecord } from '../domain/runs/run-record.ts';
 import type { Database } from './database.ts';
 import type { Tables } from './tables.ts';
 

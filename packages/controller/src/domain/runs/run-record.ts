@@ -5,14 +5,12 @@ import {
   type Failure,
   type ProviderId,
   type Run,
-  type runChangesSchema,
   type RunEvent,
   type RunId,
   type RunState,
   type UserId,
   type VmId,
 } from '@hearth/contract';
-import type { z } from 'zod';
 import { runStateTable, type RunStep } from './state-table.ts';
 
 const SHOWN_PROMPT_CHARACTERS = 400;
@@ -47,9 +45,6 @@ export interface RunOrder {
   model: string | null;
   baseUrl: string | null;
 }
-
-/** What a run changed in its folder, with the diffs. */
-export type RunChanges = z.infer<typeof runChangesSchema>;
 
 /** An event without its place. */
 export type NewRunEvent = RunEvent extends infer E
