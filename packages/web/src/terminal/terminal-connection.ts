@@ -14,9 +14,12 @@ import { pauseUnlessWoken } from '../api/waiting.ts';
 import { nextStep } from '../desktop/reconnect-policy.ts';
 import { makeInputQueue } from './input-queue.ts';
 
-/** over: no further try by itself. */
+/** waiting: before the next try, where none of our errors is the cause without one; over: no further try by itself. */
 export type TerminalState =
-  { kind: 'connecting' } | { kind: 'connected' } | { kind: 'waiting' } | { kind: 'over'; error: HearthError };
+  | { kind: 'connecting' }
+  | { kind: 'connected' }
+  | { kind: 'waiting'; error: HearthError | null }
+  | { kind: 'over'; error: HearthError };
 
 export interface TerminalEvents {
   onState: (state: TerminalState) => void;
@@ -124,7 +127,7 @@ export function openTerminal(
         events.onState({ kind: 'over', error: error ?? new HearthError('controller_unreachable', '') });
         return;
       }
-      events.onState({ kind: 'waiting' });
+      events.onState({ kind: 'waiting', error });
       hurry = new AbortController();
       await pauseUnlessWoken(next.afterMs, AbortSignal.any([leaving.signal, hurry.signal]));
     }

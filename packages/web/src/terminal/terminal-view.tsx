@@ -1,4 +1,4 @@
-import type { TerminalNotice } from '@hearth/contract';
+import { errorTable, type TerminalNotice } from '@hearth/contract';
 import { useEffect, useRef, useState, type ReactElement, type RefObject } from 'react';
 import { Problem } from '../design/problem.tsx';
 import { KeyRow } from './key-row.tsx';
@@ -100,7 +100,9 @@ export function TerminalView({ terminal: { vmId, id }, onTitle, focus }: Termina
           <span className="row">
             {state.kind === 'connecting'
               ? 'Connecting…'
-              : 'Connecting again… It goes on in the VM meanwhile.'}
+              : state.error === null
+                ? 'Connecting again… It goes on in the VM meanwhile.'
+                : `${errorTable[state.error.code].title}. Trying again…`}
             {state.kind === 'waiting' ? (
               <button type="button" className="button slim" onClick={() => connection.current?.reconnect()}>
                 Reconnect now
