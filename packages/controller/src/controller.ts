@@ -7,6 +7,7 @@ import { createCustody } from './credentials/custody.ts';
 import { createKeeper } from './credentials/keeper.ts';
 import { createDesktops, type Desktops } from './desktops/desktops.ts';
 import { createScreenshots } from './desktops/screenshots.ts';
+import { createTerminals, type Terminals } from './terminals/terminals.ts';
 import { createTicketMemory, createTickets } from './tickets/tickets.ts';
 import { createHealth } from './health.ts';
 import type { HostLink } from './host-link/host-link.ts';
@@ -64,6 +65,7 @@ export interface Controller {
   vms: VmService;
   changes: VmChanges;
   desktops: Desktops;
+  terminals: Terminals;
   reconcile: Reconcile;
   expire: Expire;
   hibernate: HibernateWorker;
@@ -101,9 +103,11 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     ...{ book: credentialBook, custody, vms: vmStore, policy: config.runs, world, log },
   });
   const { deleteAfterDays } = policy;
-  const view = createHostView({ book, world, deleteAfterDays, onSeen: keeper.observe });
-  const { takeBack } = credentials;
-  const handOver = createHandOver({ book, view, host, world, log, takeBack, signal });
+  const view = createHostView({ book, world, deleteAfterDays, onSeen: (seen) => keeper.observe(seen) });
+  const handOver = createHandOver({
+    ...{ book, view, host, world, log, signal },
+    takeBack: (vm, until) => credentials.takeBack(vm, until),
+  });
   const activity = createActivity({ book, world, log });
   const pool = createWarmPool({ book, handOver, host, config, world, log, signal });
   const creation = createCreation({ book, users, host, handOver, pool, config, world });
@@ -127,9 +131,19 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const access = createAccessService(users, world);
   const tickets = createTickets(createTicketMemory(), world);
   const desktops = createDesktops({ vms, activity, changes, host, tickets, config, world, log, signal });
+  const terminals = createTerminals({
+    ...{ vms, activity, changes, credentials, host, tickets, world, log, signal },
+  });
   const screenshots = createScreenshots({ host, log, signal });
   const health = createHealth({
-    ...{ pingDatabase: () => pingDatabase(db), checkVault: vault.check, host, world, version, signal },
+    ...{
+      pingDatabase: () => pingDatabase(db),
+      checkVault: () => vault.check(),
+      host,
+      world,
+      version,
+      signal,
+    },
   });
   const reconcile = createReconcile({ book, view, host, handOver, world, log, signal });
   const retentionDays = {
@@ -156,6 +170,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     access,
     host,
     desktops,
+    terminals,
     screenshots,
     web,
     health,
@@ -170,6 +185,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     vms,
     changes,
     desktops,
+    terminals,
     reconcile,
     expire,
     hibernate,

@@ -26,6 +26,7 @@ import { runRoutes } from './routes/runs.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { systemRoutes } from './routes/system.ts';
+import { terminalRoutes } from './routes/terminals.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { vaultRoutes } from './routes/vault.ts';
 import { vmRoutes } from './routes/vms.ts';
@@ -115,6 +116,7 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
   desktopEventRoute(app, services);
   desktopRfbRoute(app, services);
   downloadRoutes(app, services);
+  terminalRoutes(app, services);
   authRoutes(app, services);
   credentialRoutes(app, services);
   vaultRoutes(app, services);

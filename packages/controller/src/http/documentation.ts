@@ -109,6 +109,7 @@ export async function describeApi(app: App, version: string): Promise<void> {
         { name: 'desktop', description: 'The desktop of a browser VM' },
         { name: 'commands', description: 'Commands and files in a VM' },
         { name: 'runs', description: 'Prompts given to a tool' },
+        { name: 'terminals', description: 'Terminals in a CLI VM' },
         { name: 'providers', description: 'Sign-ins, API keys, and what is connected' },
         { name: 'access', description: 'Tokens and sign-in' },
         { name: 'system', description: 'The house itself' },

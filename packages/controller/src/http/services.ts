@@ -7,6 +7,7 @@ import type { HostLink } from '../host-link/host-link.ts';
 import type { CliVms } from '../runs/cli-vms.ts';
 import type { RunService } from '../runs/run-service.ts';
 import type { SigninService } from '../signins/signin-service.ts';
+import type { Terminals } from '../terminals/terminals.ts';
 import type { AccessService } from '../users/access-service.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Activity } from '../vms/activity.ts';
@@ -27,6 +28,7 @@ export interface Services {
   access: AccessService;
   host: HostLink;
   desktops: Desktops;
+  terminals: Terminals;
   screenshots: Screenshots;
   /** null: the web application was not built. */
   web: WebApp | null;

@@ -9,6 +9,7 @@ import {
   hostResumeVmSchema,
   parseWith,
   snapshotIdSchema,
+  TERMINAL_PROTOCOL,
   toProblem,
   vmIdSchema,
   type HostCapacity,
@@ -27,6 +28,7 @@ import { createExecutions, type Executions } from './executions.ts';
 import { createFiles, type Files } from './files.ts';
 import { createRuns, type FakeRuns } from './runs.ts';
 import { createSignins, type FakeSignins } from './signins.ts';
+import { createTerminals, type FakeTerminals } from './terminals.ts';
 import { createSnapshots, type Snapshots } from './snapshots.ts';
 import { createMachines, defaultScript, type FakeHostScript, type Machines } from './machines.ts';
 
@@ -39,6 +41,7 @@ export interface FakeHost {
   readonly runs: FakeRuns;
   readonly credentials: FakeCredentials;
   readonly signins: FakeSignins;
+  readonly terminals: FakeTerminals;
   /** `METHOD path requestId` of every call so far. */
   readonly calls: { method: string; path: string; requestId: string | undefined }[];
   readonly files: Map<string, Uint8Array>;
@@ -73,6 +76,7 @@ export async function startFakeHost(
     runs: createRuns(machines),
     credentials: createCredentials(machines),
     signins: createSignins(),
+    terminals: createTerminals(),
     displays: createDisplays({ ...defaultDisplayScript }),
     calls: [] as FakeHost['calls'],
     disks,
@@ -134,12 +138,12 @@ type State = Omit<FakeHost, 'eventStreams' | 'cutEvents' | 'stop' | 'restart' | 
   snapshots: Snapshots;
 };
 
-/** @param openDesktop where the caller asks for another protocol: makes the connection that of a display */
+/** @param takeSocket where the caller asks for another protocol: takes the connection away from HTTP */
 async function answer(
   state: State,
   request: IncomingMessage,
   response: ServerResponse,
-  openDesktop?: (id: VmId) => void,
+  takeSocket?: () => Socket,
 ): Promise<void> {
   const { machines, script } = state;
   const url = new URL(request.url ?? '/', 'http://host');
@@ -179,7 +183,7 @@ async function answer(
   const id = parseWith(vmIdSchema, match[1], 'bad_request', 'VM id');
   const rest = match[2];
   if (rest !== undefined)
-    return answerInside(state, { id, rest, method, url, request, response, openDesktop });
+    return answerInside(state, { id, rest, method, url, request, response, takeSocket });
   switch (method) {
     case 'GET': {
       sendJson(response, 200, find(state, id));
@@ -201,7 +205,7 @@ async function answer(
   }
 }
 
-/** Requests that ask for another protocol are answered like all others, unless it is a desktop that opens. */
+/** Requests that ask for another protocol are answered like all others, unless it is a desktop or a terminal that opens. */
 function upgrade(state: State, request: IncomingMessage, socket: Socket, head: Buffer): void {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
@@ -209,11 +213,11 @@ function upgrade(state: State, request: IncomingMessage, socket: Socket, head: B
   response.on('finish', () => socket.destroySoon());
   socket.on('error', () => socket.destroy());
   if (head.length > 0) socket.unshift(head);
-  const open = (id: VmId): void => {
+  const takeSocket = (): Socket => {
     response.detachSocket(socket);
-    state.displays.accept(id, socket);
+    return socket;
   };
-  answer(state, request, response, open).catch((error: unknown) => {
+  answer(state, request, response, takeSocket).catch((error: unknown) => {
     sendProblem(response, asHearthError(error));
   });
 }
@@ -226,7 +230,7 @@ interface Inside {
   url: URL;
   request: IncomingMessage;
   response: ServerResponse;
-  openDesktop: ((id: VmId) => void) | undefined;
+  takeSocket: (() => Socket) | undefined;
 }
 
 async function answerInside(state: State, call: Inside): Promise<void> {
@@ -246,14 +250,26 @@ async function answerInside(state: State, call: Inside): Promise<void> {
   }
   const vm = find(state, id);
   if (rest === 'desktop' && method === 'GET') {
-    if (call.openDesktop === undefined || request.headers.upgrade !== DESKTOP_PROTOCOL)
+    if (call.takeSocket === undefined || request.headers.upgrade !== DESKTOP_PROTOCOL)
       throw new HearthError('bad_request', `a desktop is opened with \`Upgrade: ${DESKTOP_PROTOCOL}\``);
     if (vm.desktop === null) throw new HearthError('not_a_desktop', `${id} is a ${vm.kind} VM`, { vmId: id });
   }
   if (vm.state !== 'ready') throw new HearthError('vm_not_ready', `${id} is ${vm.state}`, { vmId: id });
   if (rest === 'desktop' && method === 'GET') {
     if (state.displays.script.refuse !== null) throw state.displays.script.refuse;
-    call.openDesktop?.(id);
+    if (call.takeSocket !== undefined) state.displays.accept(id, call.takeSocket());
+    return;
+  }
+  const attached = /^terminals\/([^/]+)\/attach$/.exec(rest);
+  if (attached !== null) {
+    const found = state.terminals.find(id, attached[1] ?? '');
+    if (call.takeSocket === undefined || request.headers.upgrade !== TERMINAL_PROTOCOL)
+      throw new HearthError('bad_request', `a terminal is opened with \`Upgrade: ${TERMINAL_PROTOCOL}\``);
+    state.terminals.attach(found, call.takeSocket());
+    return;
+  }
+  if (rest === 'terminals' || rest.startsWith('terminals/')) {
+    await state.terminals.answer({ vmId: id, method, rest, body: () => readJson(request), response });
     return;
   }
   if (rest.startsWith('credentials/')) {

@@ -4,3 +4,4 @@ export type { Executions } from './executions.ts';
 export { fakePixel, type FakeDisplay, type FakeDisplays, type FakeDisplayScript } from './displays.ts';
 export { playEcho, type FakeRun, type FakeRuns } from './runs.ts';
 export type { FakeSignins } from './signins.ts';
+export type { FakeTerminal, FakeTerminals } from './terminals.ts';
