@@ -17,8 +17,10 @@ export function askForText(
 ): ((question: string, signal: AbortSignal) => Promise<string | null>) | null {
   if (!isAnybodyThere(out)) return null;
   return async (message, signal) => {
-    const { text } = await import('@clack/prompts');
+    const { isCancel, text } = await import('@clack/prompts');
     const answer = await text({ message, signal });
+    // While it asks, Ctrl-C is a key like others.
+    if (isCancel(answer) && !signal.aborted) process.kill(process.pid, 'SIGINT');
     return typeof answer === 'string' && answer.trim() !== '' ? answer.trim() : null;
   };
 }

@@ -90,7 +90,7 @@ describe('GET /health', () => {
     const report = healthSchema.parse(await ok.json());
     expect([ok.status, report.status]).toEqual([200, 'ok']);
     expect(report.checks.map(({ name }) => name)).toEqual([
-      ...['database', 'host', 'bridge', 'dnsmasq', 'firewall', 'disk', 'image', 'vmm', 'snapshots'],
+      ...['database', 'vault', 'host', 'bridge', 'dnsmasq', 'firewall', 'disk', 'image', 'vmm', 'snapshots'],
     ]);
     host.script.degraded = 'dnsmasq';
     const degraded = await api.call(null, 'GET', '/health');

@@ -171,7 +171,10 @@ export function createJourneys(deps: JourneyDeps): Journeys {
       // Whatever ended it, the record says how it goes on.
       if (left.signal.aborted) return;
       const cause = asHearthError(error);
-      if (!passing.includes(cause.code) || isNew) { await fail(signin, cause); return; }
+      if (!passing.includes(cause.code) || isNew) {
+        await fail(signin, cause);
+        return;
+      }
       throw error;
     } finally {
       for (const act of unwatch) act();

@@ -197,7 +197,10 @@ function chooseMethod(provider: ProviderId, wanted: LoginMethod | undefined): Lo
   const message = `${title} is connected by ${methods.join(', ')}`;
   throw new HearthError('bad_request', `method: ${message}`, {
     issues: [{ path: 'method', message }],
-    hint: known.length === 0 ? 'Give an API key: POST /api/auth/api-key.' : 'Choose one of these.',
+    hint:
+      known.length === 0
+        ? `Give an API key: \`hearth credentials set-key ${provider}\`, or POST /api/auth/api-key.`
+        : 'Choose one of these.',
   });
 }
 
