@@ -91,13 +91,12 @@ function Tabs(props: { terminals: readonly OpenedTerminal[]; current: string | u
   const { terminals, current } = props;
   const navigate = useNavigate();
   const [asking, setAsking] = useState<OpenedTerminal | null>(null);
-  const ending = useEndTerminal(() => setAsking(null));
-  const end = (terminal: TerminalPlace): void => {
-    ending.end(terminal);
-    if (terminal.id !== current) return;
-    const other = terminals.find(({ id }) => id !== terminal.id);
+  const ending = useEndTerminal((ended) => {
+    setAsking(null);
+    if (ended !== current) return;
+    const other = terminals.find(({ id }) => id !== ended);
     void navigate(other === undefined ? '/terminal' : terminalPath(other));
-  };
+  });
   return (
     <>
       <TerminalTabs
@@ -106,7 +105,7 @@ function Tabs(props: { terminals: readonly OpenedTerminal[]; current: string | u
         onEnd={({ id }) => {
           const terminal = terminals.find((each) => each.id === id);
           if (terminal?.exitCode === null) setAsking(terminal);
-          else if (terminal !== undefined) end(terminal);
+          else if (terminal !== undefined) ending.end(terminal);
         }}
       />
       {ending.error === null ? null : <Problem error={ending.error} />}
@@ -115,7 +114,7 @@ function Tabs(props: { terminals: readonly OpenedTerminal[]; current: string | u
           title="End this terminal?"
           action="End it"
           busy={false}
-          onConfirm={() => end(asking)}
+          onConfirm={() => ending.end(asking)}
           onClose={() => setAsking(null)}
         >
           <p>All that runs in it ends. To leave it running, just close the page.</p>

@@ -64,7 +64,7 @@ export function useOpenTerminal(): OpeningTerminal {
 }
 
 /** Ends a terminal and all that runs in it. */
-export function useEndTerminal(onEnded: () => void): {
+export function useEndTerminal(onEnded: (id: string) => void): {
   end: (terminal: TerminalPlace) => void;
   error: HearthError | null;
 } {
@@ -75,7 +75,7 @@ export function useEndTerminal(onEnded: () => void): {
       queries.setQueryData<z.infer<typeof listSchema>>(KEY, (list) => ({
         terminals: (list?.terminals ?? []).filter((terminal) => terminal.id !== id),
       }));
-      onEnded();
+      onEnded(id);
     },
   });
   return {
