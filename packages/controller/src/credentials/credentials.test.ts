@@ -82,6 +82,16 @@ const inVm = (id: VmId): string | null => {
   };
   return parsed.claudeAiOauth.accessToken;
 };
+/** The event of a hand-over was heard, and what it led to is over. */
+const lookedAfter = async (id: VmId): Promise<void> => {
+  const put = host.calls.findLastIndex(
+    ({ method, path }) => method === 'PUT' && path === `/v1/vms/${id}/credentials/claude_code`,
+  );
+  await until('a look at it', () =>
+    host.calls.slice(put).some(({ method, path }) => method === 'GET' && path === `/v1/vms/${id}`),
+  );
+  await service().handOver(await record(id), 'claude_code', call);
+};
 const versionIs = (version: number): Promise<void> =>
   until(`version ${version}`, async () => (await credential())?.version === version);
 
@@ -246,6 +256,7 @@ describe('the end of a VM', () => {
     ].entries()) {
       const vm = await makeVm();
       await service().handOver(vm, 'claude_code', call);
+      await lookedAfter(vm.id);
       // The event of it may come too late, or never.
       host.cutEvents();
       host.credentials.write(vm.id, 'claude_code', fileOf(`fake-last-${index}`));
