@@ -73,16 +73,21 @@ export function createRunWorker(deps: RunWorkerDeps): RunWorker {
     return { runs, ...planQueue({ runs, homes: await homes.all(), limits, blocked }) };
   };
 
-  const lead = async (id: RunId, cancelled: AbortSignal): Promise<void> => {
+  /** Gives whether others may have waited for what it had. */
+  const lead = async (id: RunId, cancelled: AbortSignal): Promise<boolean> => {
     const run = await book.store.get(id);
     if (run?.state === 'starting') {
       const place = placeOf(run, await homes.all());
       const beginning = await beginRun(deps, run, { signal, cancelled });
-      if (beginning.outcome === 'waits') block(place, beginning.waitingFor);
-      else if (beginning.outcome === 'running') blocks.delete(place);
+      if (beginning.outcome === 'waits') {
+        block(place, beginning.waitingFor);
+        return false;
+      }
+      if (beginning.outcome === 'running') blocks.delete(place);
     }
     const begun = await book.store.get(id);
     if (begun?.state === 'running') await followRun(deps, begun, { signal, cancelled });
+    return true;
   };
   const block = (place: string, waitingFor: string): void => {
     const before = blocks.get(place)?.pauseMs ?? FIRST_BLOCK_MS / 2;
@@ -96,31 +101,32 @@ export function createRunWorker(deps: RunWorkerDeps): RunWorker {
     for (const one of blocks.values()) one.untilMs = 0;
     void looks.run();
   };
-  const leadOn = ({ id, state }: RunRecord): void => {
+  /** A fault of Hearth itself; a run whose record can't be written is taken up again by the next look. */
+  const giveUp = async (id: RunId, error: unknown): Promise<void> => {
+    if (signal.aborted) return;
+    const cause = asHearthError(error);
+    log('a run failed by a fault of Hearth', { runId: id, code: cause.code, detail: cause.detail });
+    try {
+      await book.change(id, (now) => {
+        const change = end(now, 'failed', toFailure(cause, world.now()), world.now());
+        return change === null ? null : { ...change, forgetOrder: true };
+      });
+    } catch (fault) {
+      log('a run could not be ended; it is tried again', { runId: id, code: asHearthError(fault).code });
+    }
+  };
+  const leadOn = ({ id }: RunRecord): void => {
     if (leading.has(id) || signal.aborted) return;
     const cancelled = new AbortController();
     const done = lead(id, cancelled.signal)
       .catch(async (error: unknown) => {
-        if (signal.aborted) return;
-        const cause = asHearthError(error);
-        log('a run failed by a fault of Hearth', {
-          runId: id,
-          state,
-          code: cause.code,
-          detail: cause.detail,
-        });
-        await book.change(id, (now) => {
-          const change = end(now, 'failed', toFailure(cause, world.now()), world.now());
-          return change === null ? null : { ...change, forgetOrder: true };
-        });
+        await giveUp(id, error);
+        return true;
       })
-      .catch((error: unknown) => {
-        const { code, detail } = asHearthError(error);
-        log('a run could not be ended; it is tried again', { runId: id, code, detail });
-      })
-      .finally(() => {
+      .then((freed) => {
         leading.delete(id);
-        unblock();
+        if (freed) unblock();
+        else void looks.run();
       });
     leading.set(id, { cancelled, done });
   };
