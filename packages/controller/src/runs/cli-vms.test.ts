@@ -1,4 +1,4 @@
-import { Secret, vmSchema, type Vm } from '@hearth/contract';
+import { HearthError, Secret, vmSchema, type Vm } from '@hearth/contract';
 import type { FakeRun } from '@hearth/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startRunRig, type RunRig } from '../http/test-runs.ts';
@@ -53,12 +53,12 @@ it('a hibernated home is resumed for a run, and never deleted for its age', asyn
 });
 
 it('a run waits for room on the host, without being tried all the time', async () => {
-  rig.host.script.memMiB = 100;
+  rig.host.script.refuseCreate = new HearthError('capacity_exceeded', '100 MiB are free');
   const waits = await rig.begin(ana, 'no room');
   await until('the wait', async () => (await rig.show(ana, waits.id)).waitingFor === 'room on the host');
   const tries = (await rig.show(ana, waits.id)).version;
   expect(tries).toBeLessThan(8);
-  rig.host.script.memMiB = 65_536;
+  rig.host.script.refuseCreate = null;
   await until('its end', async () => (await rig.show(ana, waits.id)).state === 'succeeded');
 });
 
