@@ -4,6 +4,7 @@ import { addConnectCommands } from './commands/connect.ts';
 import { addImageCommands } from './commands/image.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addServiceCommands } from './commands/services.ts';
+import { addShellCommand } from './commands/shell.ts';
 import { addSnapshotCommands } from './commands/snapshot.ts';
 import { addStandInCommand } from './commands/stand-in.ts';
 import { addTestCommand } from './commands/test.ts';
@@ -29,6 +30,7 @@ export function makeProgram(): Command {
   addVmCommands(program);
   addConnectCommands(program);
   addRunCommands(program);
+  addShellCommand(program);
   addTokenCommands(program);
   addImageCommands(program);
   addSnapshotCommands(program);
