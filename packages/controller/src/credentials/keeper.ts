@@ -31,8 +31,6 @@ export interface KeeperDeps {
 export interface Keeper {
   /** Takes in what the host says of a VM. */
   observe(vm: HostVm): void;
-  /** Writers that lost their right, refused since the start. */
-  staleWriters(): number;
   settled(): Promise<void>;
 }
 
@@ -41,6 +39,7 @@ export function createKeeper({ book, custody, vms, log, signal }: KeeperDeps): K
   const holding = new Map<VmId, readonly HeldCredential[]>();
   const looks = new Map<VmId, Coalesced>();
   const work = new Set<Promise<void>>();
+  /** Writers that lost their right, refused since the start. */
   let stale = 0;
 
   const judgeOne = async (vmId: VmId, provider: ProviderId): Promise<void> => {
@@ -57,7 +56,9 @@ export function createKeeper({ book, custody, vms, log, signal }: KeeperDeps): K
       if (isStaleWriter(held, judgement)) {
         stale += 1;
         const { version } = held;
-        log('a stale credential was refused', { code: 'credential_stale', vmId, provider, version });
+        log('a stale credential was refused', {
+          ...{ code: 'credential_stale', vmId, provider, version, count: stale },
+        });
       }
       if (judgement === 'take') await custody.take(vmId, whose, held, call);
       else if (judgement === 'replace') await custody.put(vmId, whose, call);
@@ -121,7 +122,6 @@ export function createKeeper({ book, custody, vms, log, signal }: KeeperDeps): K
       holding.set(id, credentials);
       if (JSON.stringify(before) !== JSON.stringify(credentials)) run(id);
     },
-    staleWriters: () => stale,
     settled: async () => {
       await Promise.all(work);
     },

@@ -25,7 +25,6 @@ export interface CredentialStore {
   /** All of a person, removed ones included. */
   list(userId: UserId): Promise<CredentialRecord[]>;
   ownedBy(vmId: VmId): Promise<CredentialRecord[]>;
-  owned(): Promise<CredentialRecord[]>;
   /** Metadata alone; compare-and-set: false where it moved on since `expectedRevision`. */
   update(credential: CredentialRecord, expectedRevision: number): Promise<boolean>;
   /** Metadata and secret; a removed one has no secret. The same compare-and-set; -1: it is new. */
@@ -41,12 +40,6 @@ export interface CredentialStore {
 type Row = Selectable<Tables['credentials']>;
 
 export function createCredentialStore(db: Database): CredentialStore {
-  const find = async (vmId: VmId | null): Promise<CredentialRecord[]> => {
-    const query = db.selectFrom('credentials').selectAll();
-    const owned =
-      vmId === null ? query.where('owner_vm_id', 'is not', null) : query.where('owner_vm_id', '=', vmId);
-    return (await owned.execute()).map(toRecord);
-  };
   return {
     get: (userId, provider) => getCredential(db, userId, provider),
     list: async (userId) =>
@@ -58,8 +51,10 @@ export function createCredentialStore(db: Database): CredentialStore {
           .orderBy('provider')
           .execute()
       ).map(toRecord),
-    ownedBy: (vmId) => find(vmId),
-    owned: () => find(null),
+    ownedBy: async (vmId) =>
+      (await db.selectFrom('credentials').selectAll().where('owner_vm_id', '=', vmId).execute()).map(
+        toRecord,
+      ),
     update: async (credential, expectedRevision) => {
       const { numUpdatedRows } = await db
         .updateTable('credentials')
