@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { createdTokenSchema, problemSchema, vmListSchema, vmSchema, type Signin } from '@hearth/contract';
 import { countTraces } from '@hearth/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openBrowser, signIn, watchPage } from './browser.ts';
+import { connectedDesktop } from './desktop/screen.ts';
 import { userApi, type UserApi } from './signin/api.ts';
 import { personAt, type Person } from './signin/person.ts';
 import { searchForSecret } from './signin/search-for-secret.ts';
@@ -79,6 +81,55 @@ describe('codex', () => {
 });
 
 describe('claude_code', () => {
+  test('in a browser: connect, sign in on the desktop, Connected, run a prompt, open the terminal', async () => {
+    await using browser = await openBrowser({ viewport: { width: 1280, height: 1000 } });
+    const page = await signIn(browser.context, site.lab);
+    page.setDefaultTimeout(60_000);
+    const found = watchPage(page, site.lab.url);
+    await page.getByRole('link', { name: 'Connect', exact: true }).click();
+    await page.getByRole('button', { name: 'Connect Claude Code' }).click();
+    await page.getByRole('radio', { name: /^Sign in/ }).check();
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page
+      .getByRole('heading', { name: 'Sign in to Claude Code on the desktop' })
+      .waitFor({ timeout: SLOW_MS });
+    await connectedDesktop(page);
+    // The tool hands its link to the desktop by itself; the person presses the one button there.
+    const asked = async (method: string): Promise<boolean> =>
+      (await site.world.requests()).some(
+        (request) => request.method === method && request.path.endsWith('/oauth/authorize'),
+      );
+    await expect.poll(() => asked('GET'), { timeout: SLOW_MS, interval: 1000 }).toBe(true);
+    await expect
+      .poll(
+        async () => {
+          await page.locator('.screen canvas').focus();
+          await page.keyboard.press('Enter');
+          return asked('POST');
+        },
+        { timeout: SLOW_MS, interval: 5000 },
+      )
+      .toBe(true);
+    await page.getByRole('heading', { name: 'Connected', exact: true }).waitFor({ timeout: SLOW_MS });
+
+    await page.getByRole('link', { name: 'Run a prompt' }).click();
+    await page.getByLabel('Prompt').fill('run: echo from the page > page.txt');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.getByRole('heading', { name: 'Changed files' }).waitFor({ timeout: SLOW_MS });
+    await page.getByText('page.txt').first().waitFor();
+
+    await page.getByRole('link', { name: 'Terminal', exact: true }).click();
+    await page.getByRole('button', { name: 'New shell' }).click();
+    const terminal = page.getByRole('textbox', { name: /^Terminal/ });
+    await terminal.waitFor({ timeout: SLOW_MS });
+    await terminal.focus();
+    await page.keyboard.type('cat work/page.txt; echo $((6 * 7))', { delay: 20 });
+    await page.keyboard.press('Enter');
+    await page.locator('.xterm-rows', { hasText: '42' }).waitFor({ timeout: SLOW_MS });
+    await page.locator('.xterm-rows', { hasText: 'from the page' }).waitFor();
+    expect(found).toEqual({ foreign: [], complaints: [] });
+  });
+
   test('takes a pasted code: a wrong one is refused in its own words, then the right one connects', async () => {
     const api = await newUser('paula');
     const started = await api.start({ provider: 'claude_code', method: 'pasted_code' });
