@@ -19,6 +19,8 @@ export interface CliEnvironment {
   home: string;
   /** HEARTH_… names that override keys of the configuration, and misspelt ones, which are refused (F5). */
   overrides: Environment;
+  /** The vault's, for the controller alone: HEARTH_MASTER_KEY and HEARTH_MASTER_KEY_PREVIOUS where they are set. */
+  masterKeys: Readonly<Record<string, string>>;
   apiKey(provider: Provider): Secret | undefined;
   baseUrl(provider: Provider): string | undefined;
 }
@@ -40,6 +42,12 @@ export function readEnvironment(environment: Environment = process.env): CliEnvi
     ci: value('CI') !== undefined && value('CI') !== 'false',
     home: homedir(),
     overrides: Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('HEARTH_'))),
+    masterKeys: Object.fromEntries(
+      ['HEARTH_MASTER_KEY', 'HEARTH_MASTER_KEY_PREVIOUS'].flatMap((name) => {
+        const key = value(name);
+        return key === undefined ? [] : [[name, key] as const];
+      }),
+    ),
     apiKey: (provider) => secret(provider.apiKeyVariable),
     baseUrl: (provider) => value(provider.baseUrlVariable),
   };

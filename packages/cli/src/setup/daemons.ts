@@ -39,6 +39,8 @@ interface DaemonSpec {
   writesPid: 'itself' | 'us';
   logPath: string;
   api: Api;
+  /** What it alone gets in its environment. */
+  env: Readonly<Record<string, string>>;
   /** Throws until it is up. */
   probe(api: Api, signal: AbortSignal): Promise<void>;
 }
@@ -51,6 +53,8 @@ export interface DaemonStepOptions {
   cwd: string;
   /** Where Node keeps compiled code: most of a start's CPU time. */
   compileCache: string;
+  /** The vault's keys where they come from the environment, for the controller alone. */
+  masterKeys: Readonly<Record<string, string>>;
 }
 
 /** @param image the one that new VMs start from, known once the step before it has run */
@@ -66,6 +70,7 @@ export function hostDaemonStep(options: DaemonStepOptions, image: () => string |
     pidFile: hostPid,
     writesPid: 'itself',
     logPath: hostLog,
+    env: {},
     api: connectHost(options.config),
     probe: async (api, signal) => {
       await api.get(hostHealthSchema, '/v1/health', { signal, timeoutMs: 10_000, acceptStatus: 503 });
@@ -82,6 +87,7 @@ export function controllerStep(options: DaemonStepOptions): Step {
     pidFile: controllerPid,
     writesPid: 'us',
     logPath: controllerLog,
+    env: options.masterKeys,
     api: makeApi({ origin: controllerUrl(options.config), unreachable: 'controller_unreachable' }),
     probe: async (api, signal) => {
       await api.get(healthSchema, '/health', { signal, timeoutMs: 10_000, acceptStatus: 503 });
@@ -105,7 +111,7 @@ function daemonStep({ start, signal, cwd, compileCache }: DaemonStepOptions, spe
       const logStart = await logSize(spec.logPath);
       const daemon = await start(process.execPath, [...nodeArgs, spec.program, ...spec.args()], {
         logPath: spec.logPath,
-        env: daemonEnvironment(compileCache),
+        env: { ...daemonEnvironment(compileCache), ...spec.env },
         cwd,
       });
       if (spec.writesPid === 'us') await recordPid(spec.pidFile, daemon);

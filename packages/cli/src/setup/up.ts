@@ -96,7 +96,11 @@ async function failingChecks(config: Config, { signal }: Context): Promise<Check
   }
 }
 
-async function bringUp(config: Config, options: UpOptions, { out, signal }: Context): Promise<void> {
+async function bringUp(
+  config: Config,
+  options: UpOptions,
+  { environment, out, signal }: Context,
+): Promise<void> {
   const { effectiveConfig, stepTimes, logs } = places(config);
   // The controller and the VMMs are other users: they must get through to their own folders below.
   await mkdir(config.stateDir, { recursive: true, mode: 0o755 });
@@ -110,6 +114,7 @@ async function bringUp(config: Config, options: UpOptions, { out, signal }: Cont
     signal,
     cwd: repository,
     compileCache,
+    masterKeys: environment.masterKeys,
   };
   let image: string | null = null;
   const steps: Step[] = [
