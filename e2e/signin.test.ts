@@ -246,6 +246,7 @@ describe('faults', () => {
     process.kill(await vmmOf(vmId ?? ''), 'SIGKILL');
     const ended = await api.signinWhen(sessionId, () => false);
     expect(ended).toMatchObject({ state: 'failed', failure: { code: 'signin_vm_failed' } });
+    await vmIsGone(vmId ?? '');
     const { vms } = vmListSchema.parse(await (await api.call('GET', '/api/vms')).json());
     expect(vms.filter(({ state }) => state !== 'deleted').map(({ id }) => id)).toEqual([other.id]);
     await api.call('DELETE', `/api/vms/${other.id}?wait=true`);

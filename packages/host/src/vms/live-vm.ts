@@ -5,6 +5,7 @@ import {
   startProgress,
   toFailure,
   VNC_PORT,
+  type Address,
   type HostResumeVm,
   type HostVm,
   type Log,
@@ -281,6 +282,8 @@ export class LiveVm {
 
   async #comeUp(cold: boolean, source: LiveVm | null): Promise<void> {
     const run = this.#run;
+    // Before anything is waited for: whoever asked for the VM is told its address at once.
+    this.#bookAddress();
     const giveBack = await this.#deps.slots.take(run.progress('wait for a boot slot', QUEUE_TIMEOUT_MS));
     try {
       this.#cell.mark('admitted');
@@ -295,13 +298,21 @@ export class LiveVm {
     }
   }
 
+  #bookAddress(): Address {
+    const { id, machineId, address: booked } = this.record;
+    if (booked !== null) return booked;
+    const address = this.#deps.addresses.allocate(id, machineId ?? undefined);
+    this.#cell.change({ address, machineId: address.machineId });
+    return address;
+  }
+
   /** Image, address, TAP, disk: all that a VMM needs. */
   async #makeReady(cold: boolean): Promise<Way> {
-    const { images, addresses, network } = this.#deps;
-    const { id, imageId, machineId } = this.record;
+    const { images, network } = this.#deps;
+    const { imageId } = this.record;
     const manifest = imageId === null ? await images.current() : await images.byId(imageId);
-    const address = addresses.allocate(id, machineId ?? undefined);
-    this.#cell.change({ imageId: manifest.id, address, machineId: address.machineId });
+    const address = this.#bookAddress();
+    this.#cell.change({ imageId: manifest.id });
     const setup = this.#run.progress('preparing the VM', SETUP_TIMEOUT_MS);
     const way = await this.#way(cold, { ...this.record, imageId: manifest.id });
     const disk = makeDisk(way, this.record, this.#paths, this.#deps, setup);

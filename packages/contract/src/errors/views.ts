@@ -1,0 +1,103 @@
+import type { ErrorEntry } from './error-entry.ts';
+
+/** Desktops and terminals, and who looks at them. */
+export const errorsOfViews = {
+  not_a_desktop: {
+    status: 409,
+    title: 'This VM has no desktop',
+    retryable: false,
+    layer: 'request',
+    hint: 'Only VMs of kind `browser` have one; create one with `hearth vm create --kind browser`.',
+  },
+  ticket_unknown: {
+    status: 401,
+    title: 'This ticket is not known',
+    retryable: false,
+    layer: 'request',
+    hint: 'Ask for a new one (POST /api/vms/{id}/desktop/ticket, or …/ticket of the terminal); tickets also end when the controller restarts.',
+  },
+  ticket_expired: {
+    status: 401,
+    title: 'This ticket has expired',
+    retryable: false,
+    layer: 'request',
+    hint: 'Ask for a new one and use it within 30 seconds.',
+  },
+  ticket_used: {
+    status: 401,
+    title: 'This ticket was used already',
+    retryable: false,
+    layer: 'request',
+    hint: 'Each connection needs a ticket of its own: ask for a new one.',
+  },
+  ticket_foreign: {
+    status: 403,
+    title: 'This ticket is for something else',
+    retryable: false,
+    layer: 'request',
+    hint: 'Use the address that came with the ticket.',
+  },
+  viewer_limit: {
+    status: 429,
+    title: 'Too many viewers watch this',
+    retryable: true,
+    layer: 'desktop',
+    hint: 'Close one of the windows that show it, or raise `desktop.maxViewers` in the configuration.',
+  },
+  viewer_too_slow: {
+    status: 408,
+    title: 'The viewer reads too slowly',
+    retryable: true,
+    layer: 'desktop',
+    hint: 'The connection is slower than the picture changes: choose a lower quality, then connect again.',
+  },
+  viewer_replaced: {
+    status: 409,
+    title: 'This view was opened elsewhere',
+    retryable: false,
+    layer: 'desktop',
+    hint: 'The same view was taken up by another window; go on there, or open a new one here.',
+  },
+  viewer_protocol: {
+    status: 400,
+    title: 'The viewer sent what is not RFB',
+    retryable: false,
+    layer: 'request',
+    hint: 'Use the page of this Hearth, or a VNC viewer that speaks RFB 3.8.',
+  },
+  clipboard_too_large: {
+    status: 413,
+    title: 'The clipboard is too large',
+    retryable: false,
+    layer: 'request',
+    hint: 'Copy at most 1 MiB at once; larger texts go as a file: drop it on the page.',
+  },
+  desktop_unreachable: {
+    status: 502,
+    title: 'The desktop of the VM does not answer',
+    retryable: true,
+    layer: 'desktop',
+    hint: 'Its display may be restarting: try again; else read the console (`hearth vm console ID`).',
+  },
+  desktop_ended: {
+    status: 502,
+    title: 'The desktop closed the connection',
+    retryable: true,
+    layer: 'desktop',
+    hint: 'The display restarted or the VM is ending; the page connects again by itself.',
+  },
+  desktop_garbled: {
+    status: 502,
+    title: 'The desktop sent what is not RFB',
+    retryable: false,
+    layer: 'desktop',
+    hint: 'What runs in the VM is not what Hearth put there; delete the VM and create another.',
+  },
+  terminal_limit: {
+    status: 429,
+    title: 'Too many terminals',
+    retryable: true,
+    layer: 'agent',
+    hint: 'End one of them first.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
