@@ -100,6 +100,22 @@ describe('a login', () => {
     expect(run(redrawn).state.signin).toMatchObject({ wantsCode: true, codeRefused: 'Invalid code' });
   });
 
+  it('asks again where the tool refuses a code and does, even one that a refusal may end', () => {
+    const { state } = run(
+      [
+        output('Code:', { type: 'code_wanted' }),
+        { type: 'code_typed' },
+        output(
+          'Code: Not the full code. Code:',
+          { type: 'code_wanted' },
+          { type: 'code_refused', words: 'No' },
+        ),
+      ],
+      rules({ browser: 'none', restartAfterRefusal: true }),
+    );
+    expect(state.signin).toMatchObject({ phase: 'awaiting_user', wantsCode: true, codeRefused: 'No' });
+  });
+
   it('begins anew where a refused code ended the tool: the old link is gone', () => {
     const { state, effects } = run(
       [

@@ -187,8 +187,8 @@ function readOutput(
   if (refused.length > 0)
     next = { ...withSignin(next, { codeRefused: refused.at(-1) ?? null }), codePending: false };
   const asks = signs.some(({ type }) => type === 'code_wanted');
-  const willRestart = wasRefused(next) && rules.login.restartAfterRefusal;
-  next = withSignin(next, { wantsCode: asks && !next.codePending && !willRestart });
+  // A tool that refuses and ends still shows that it asked; its end takes this back.
+  next = withSignin(next, { wantsCode: asks && !next.codePending });
   const { oauthUrl, wantsCode, phase } = next.signin;
   if (phase === 'starting' && (oauthUrl !== null || wantsCode))
     next = withSignin(next, { phase: 'awaiting_user' });
