@@ -5,8 +5,8 @@ import { createdTokenSchema, problemSchema, vmListSchema, vmSchema, type Signin 
 import { countTraces } from '@hearth/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openBrowser, signIn, watchPage } from './browser.ts';
-import { connectedDesktop } from './desktop/screen.ts';
 import { userApi, type UserApi } from './signin/api.ts';
+import { beginSignIn, pressAuthorize, untilAuthorizePage } from './signin/drive-sign-in.ts';
 import { personAt, type Person } from './signin/person.ts';
 import { searchForSecret } from './signin/search-for-secret.ts';
 import { openSigninLab, type SigninLab } from './signin/signin-lab.ts';
@@ -87,29 +87,9 @@ describe('claude_code', () => {
     page.setDefaultTimeout(60_000);
     const found = watchPage(page, site.lab.url);
     await page.getByRole('link', { name: 'Connect', exact: true }).click();
-    await page.getByRole('button', { name: 'Connect Claude Code' }).click();
-    await page.getByRole('radio', { name: /^Sign in/ }).check();
-    await page.getByRole('button', { name: 'Continue' }).click();
-    await page
-      .getByRole('heading', { name: 'Sign in to Claude Code on the desktop' })
-      .waitFor({ timeout: SLOW_MS });
-    await connectedDesktop(page);
-    // The tool hands its link to the desktop by itself; the person presses the one button there.
-    const asked = async (method: string): Promise<boolean> =>
-      (await site.world.requests()).some(
-        (request) => request.method === method && request.path.endsWith('/oauth/authorize'),
-      );
-    await expect.poll(() => asked('GET'), { timeout: SLOW_MS, interval: 1000 }).toBe(true);
-    await expect
-      .poll(
-        async () => {
-          await page.locator('.screen canvas').focus();
-          await page.keyboard.press('Enter');
-          return asked('POST');
-        },
-        { timeout: SLOW_MS, interval: 5000 },
-      )
-      .toBe(true);
+    await beginSignIn(page, 'Claude Code');
+    await untilAuthorizePage(site.world);
+    await pressAuthorize(page, site.world);
     await page.getByRole('heading', { name: 'Connected', exact: true }).waitFor({ timeout: SLOW_MS });
 
     await page.getByRole('link', { name: 'Run a prompt' }).click();
