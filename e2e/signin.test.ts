@@ -80,6 +80,30 @@ describe('codex', () => {
   });
 });
 
+test('codex signs in on the desktop, driven through the page', async () => {
+  await using browser = await openBrowser({ viewport: { width: 1280, height: 1000 } });
+  const page = await signIn(browser.context, site.lab);
+  await page.getByRole('link', { name: 'Connect', exact: true }).click();
+  await beginSignIn(page, 'Codex');
+  await untilAuthorizePage(site.world, 'auth.openai.com');
+  await pressAuthorize(page, site.world, 'auth.openai.com');
+  await page.getByRole('heading', { name: 'Connected', exact: true }).waitFor({ timeout: SLOW_MS });
+});
+
+describe('gemini_cli', () => {
+  test('takes a pasted code, and its run calls a tool', async () => {
+    const api = await newUser('gina');
+    const { sessionId } = await api.start({ provider: 'gemini_cli', method: 'pasted_code' });
+    const { oauthUrl } = await api.signinWhen(sessionId, (now) => now.wantsCode && now.oauthUrl !== null);
+    const code = await person.authorizeForCode(oauthUrl ?? '');
+    await api.call('POST', `/api/auth/session/${sessionId}/paste-code`, { code });
+    expect(await api.signinWhen(sessionId, () => false)).toMatchObject({ state: 'completed', failure: null });
+    const { run, events } = await api.run({ provider: 'gemini_cli', prompt: 'run: echo made > made.txt' });
+    expect(run).toMatchObject({ state: 'succeeded', changes: [{ path: 'made.txt', change: 'added' }] });
+    expect(events.some(({ type }) => type === 'tool')).toBe(true);
+  });
+});
+
 describe('claude_code', () => {
   test('in a browser: connect, sign in on the desktop, Connected, run a prompt, open the terminal', async () => {
     await using browser = await openBrowser({ viewport: { width: 1280, height: 1000 } });
@@ -88,8 +112,8 @@ describe('claude_code', () => {
     const found = watchPage(page, site.lab.url);
     await page.getByRole('link', { name: 'Connect', exact: true }).click();
     await beginSignIn(page, 'Claude Code');
-    await untilAuthorizePage(site.world);
-    await pressAuthorize(page, site.world);
+    await untilAuthorizePage(site.world, 'claude.com');
+    await pressAuthorize(page, site.world, 'claude.com');
     await page.getByRole('heading', { name: 'Connected', exact: true }).waitFor({ timeout: SLOW_MS });
 
     await page.getByRole('link', { name: 'Run a prompt' }).click();
@@ -111,7 +135,7 @@ describe('claude_code', () => {
   });
 
   test('takes a pasted code: a wrong one is refused in its own words, then the right one connects', async () => {
-    const api = await newUser('paula');
+    const api = userApi(site.lab, await tokenOf('paula'));
     const started = await api.start({ provider: 'claude_code', method: 'pasted_code' });
     expect(started.browserIP).toMatch(/^192\.168\.100\./);
     const again = await api.start({ provider: 'claude_code', method: 'pasted_code' });
@@ -279,6 +303,11 @@ test('no disk, log, console, journal, database or snapshot holds a byte of what 
   expect(await searchForSecret(KEY, everywhere)).toEqual([]);
   for (const { id } of cli) expect(await lab.cli(['vm', 'hibernate', id])).toMatchObject({ exitCode: 0 });
   expect(await searchForSecret(canary, [stateDir]), 'of VMs that sleep').toEqual([]);
+  // It comes back from its disk, and gets its credential anew.
+  const api = userApi(lab, await tokenOf('paula'));
+  expect((await api.run({ provider: 'claude_code', prompt: 'still there?' })).run).toMatchObject({
+    state: 'succeeded',
+  });
   for (const { id } of vms) await lab.cli(['vm', 'rm', id]);
   await expect.poll(async () => (await countTraces(lab.config)).vmms, { timeout: 60_000 }).toBe(0);
 });

@@ -29,10 +29,10 @@ await page.getByRole('button', { name: 'Connect Claude Code' }).click();
 await shoot('connect-methods');
 await page.getByRole('button', { name: 'Close' }).click();
 await beginSignIn(page, 'Claude Code');
-await untilAuthorizePage(site.world);
+await untilAuthorizePage(site.world, 'claude.com');
 await page.waitForTimeout(3 * SETTLE_MS);
 await shoot('journey');
-await pressAuthorize(page, site.world);
+await pressAuthorize(page, site.world, 'claude.com');
 await page.getByRole('heading', { name: 'Connected', exact: true }).waitFor({ timeout: SLOW_MS });
 await shoot('connected');
 

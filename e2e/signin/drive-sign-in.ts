@@ -18,16 +18,16 @@ export async function beginSignIn(page: Page, title: string): Promise<void> {
 }
 
 /** Waits until the tool's link is open on the desktop: it hands it there by itself. */
-export async function untilAuthorizePage(world: StandInWorld): Promise<void> {
-  await until('the page on the desktop', 1000, () => wasAsked(world, 'GET'));
+export async function untilAuthorizePage(world: StandInWorld, host: string): Promise<void> {
+  await until('the page on the desktop', 1000, () => wasAsked(world, host, 'GET'));
 }
 
 /** Presses the one button there, which has the focus, as the person would: through the page. */
-export async function pressAuthorize(page: Page, world: StandInWorld): Promise<void> {
+export async function pressAuthorize(page: Page, world: StandInWorld, host: string): Promise<void> {
   await until('the button on the desktop', 5000, async () => {
     await page.locator('.screen canvas').focus();
     await page.keyboard.press('Enter');
-    return wasAsked(world, 'POST');
+    return wasAsked(world, host, 'POST');
   });
 }
 
@@ -39,8 +39,9 @@ async function until(what: string, intervalMs: number, holds: () => Promise<bool
   }
 }
 
-async function wasAsked(world: StandInWorld, method: string): Promise<boolean> {
+async function wasAsked(world: StandInWorld, host: string, method: string): Promise<boolean> {
   return (await world.requests()).some(
-    (request) => request.method === method && request.path.endsWith('/oauth/authorize'),
+    (request) =>
+      request.host === host && request.method === method && request.path.endsWith('/oauth/authorize'),
   );
 }

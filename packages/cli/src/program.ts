@@ -17,7 +17,7 @@ Exit codes: 0 ok, 1 failure, 2 wrong words on the command line, 3 Hearth is not 
 \`vm exec\` and \`run\` exit with the code of the command in the VM.
 Where: --url or HEARTH_URL, else the configuration (--config, HEARTH_CONFIG or /etc/hearth/hearth.json).
 Who: --token-file or HEARTH_TOKEN, else the administrator's token of this machine where it may be read.
-First steps: hearth up · hearth vm create --kind cli · hearth run claude_code "hello"`;
+First steps: hearth up · hearth signin claude_code · hearth run claude_code "hello"`;
 
 /** Only words and options are known here; what a command does is loaded when it runs. */
 export function makeProgram(): Command {
