@@ -9,7 +9,7 @@ import { runSchema, vmSchema } from '@hearth/contract';
 import { startFakeHost, type FakeHost } from '@hearth/testing';
 
 /** A tool that prints this much as fast as it is read. */
-const EVENTS = 120_000;
+const EVENTS = 80_000;
 const TEXT_BYTES = 1024;
 const SAMPLE_MS = 50;
 const TIMEOUT_MS = 300_000;
