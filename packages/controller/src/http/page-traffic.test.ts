@@ -12,6 +12,10 @@ const limits = parseConfig({}, {}).controller;
 const WINDOW_SECONDS = limits.rateLimit.windowMinutes * 60;
 /** As packages/web does. */
 const THUMBNAIL_SECONDS = 30;
+/** The banner asks what is connected, a terminal's page which ones there are, Connect how a sign-in that is under way goes. */
+const BANNER_SECONDS = 30;
+const TERMINALS_SECONDS = 15;
+const SIGNINS_SECONDS = 15;
 /** The longest pause of a page between two tries to connect again. */
 const RECONNECT_SECONDS = 10;
 
@@ -70,6 +74,13 @@ describe('F29: the allowance of requests', () => {
       await viewer.join();
       viewer.socket.close(1000);
     }
+    // Connect and a terminal's page beside them.
+    for (let second = 0; second < WINDOW_SECONDS; second += BANNER_SECONDS)
+      await call('GET', '/api/auth/credentials');
+    for (let second = 0; second < WINDOW_SECONDS; second += TERMINALS_SECONDS)
+      await call('GET', '/api/terminals');
+    for (let second = 0; second < WINDOW_SECONDS; second += SIGNINS_SECONDS)
+      await call('GET', '/api/auth/sessions');
     const calls = await call('GET', '/api/me');
     const streams = await call('GET', `/api/vms/${id}/console`);
     // More than a third is left of each allowance for what people do themselves.

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { call } from '../api/request.ts';
 import { isOver } from '../journey/use-signin.ts';
 
-const REFRESH_MS = 5000;
+const REFRESH_MS = 15_000;
 
 /** Sign-ins that are under way. */
 export function useOpenSignins(): readonly Signin[] {
