@@ -1,4 +1,4 @@
-import { abortReason, closeCodeOf, HearthError, type ErrorCode, type Geometry } from '@hearth/contract';
+import { abortReason, HearthError, type ErrorCode, type Geometry } from '@hearth/contract';
 import {
   createServerGuard,
   createViewerFilter,
@@ -11,6 +11,8 @@ import {
 import type { WebSocket } from 'ws';
 import { asDisplayError, type Display } from './connect-display.ts';
 import { runDialogue } from './dialogue-runner.ts';
+import { closeViewer } from '../viewers/close-viewer.ts';
+import { startPings } from '../viewers/pings.ts';
 
 export interface BridgeLimits {
   /** Longest text of a clipboard, either way. */
@@ -48,11 +50,6 @@ export interface Bridge {
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** The handshake is a few round trips. */
 const WELCOME_TIMEOUT_MS = 15_000;
-const PING_MS = 20_000;
-/** Pings in a row without a sign of life until the viewer counts as gone. */
-const MAX_SILENT_PINGS = 2;
-/** How long the viewer has to take the close frame and to answer it. */
-const CLOSE_TIMEOUT_MS = 2000;
 /** What the guest has not taken yet; beyond it nothing more is read from the viewer. */
 const MAX_QUEUED_INPUT_BYTES = 64 * 1024;
 const FRAME = { binary: true, fin: true, compress: false } as const;
@@ -71,7 +68,6 @@ export function bridgeViewer(options: BridgeOptions): Bridge {
   let sent = 0;
   let taken = 0;
   let slow: NodeJS.Timeout | undefined;
-  let silentPings = 0;
   let viewer: ViewerFilter | null = null;
   let framed = false;
 
@@ -80,22 +76,10 @@ export function bridgeViewer(options: BridgeOptions): Bridge {
     over = true;
     clearTimeout(slow);
     clearTimeout(welcomeTimer);
-    clearInterval(pings);
+    pings.stop();
     signal.removeEventListener('abort', onAbort);
     guest.destroy();
-    if (socket.readyState === socket.CLOSED) {
-      resolve(error);
-      return;
-    }
-    const force = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
-    socket.once('close', () => {
-      clearTimeout(force);
-      resolve(error);
-    });
-    // Its answer to the close frame may be behind input that nobody reads any more.
-    socket.resume();
-    if (error === null) socket.close();
-    else socket.close(closeCodeOf(error.code), error.code);
+    void closeViewer(socket, error).then(() => resolve(error));
   };
   /** Ends the bridge where a part of it throws; `explain` says whose fault that is. */
   const guarded = (work: () => void, explain: (error: unknown) => HearthError): boolean => {
@@ -113,7 +97,7 @@ export function bridgeViewer(options: BridgeOptions): Bridge {
     if (slow === undefined || taken < sent) return;
     clearTimeout(slow);
     slow = undefined;
-    silentPings = 0;
+    pings.heard();
     guest.resume();
   };
   const passToViewer = (guard: ServerGuard) => (chunk: Buffer) => {
@@ -169,7 +153,7 @@ export function bridgeViewer(options: BridgeOptions): Bridge {
   const welcome = runDialogue(welcomeViewer(init), (bytes) => socket.send(bytes, FRAME));
   const onMessage = (data: Buffer, isBinary: boolean): void => {
     if (over) return;
-    silentPings = 0;
+    pings.heard();
     if (!isBinary || data.length > MAX_MESSAGE_BYTES) {
       const what = isBinary ? `a message of ${data.length} bytes` : 'text';
       end(new HearthError('viewer_protocol', `the viewer sent ${what}`));
@@ -187,18 +171,9 @@ export function bridgeViewer(options: BridgeOptions): Bridge {
     () => end(new HearthError('viewer_protocol', 'the viewer did not go through the handshake')),
     WELCOME_TIMEOUT_MS,
   );
-  const pings = setInterval(() => {
-    // Pongs of a viewer whose input waits for the guest are not read.
-    if (!socket.isPaused) silentPings += 1;
-    if (silentPings > MAX_SILENT_PINGS)
-      end(new HearthError('viewer_too_slow', `no sign of life for ${(MAX_SILENT_PINGS * PING_MS) / 1000} s`));
-    else socket.ping();
-  }, PING_MS);
+  const pings = startPings(socket, end);
 
   socket.on('message', (data, isBinary) => onMessage(data as Buffer, isBinary));
-  socket.on('pong', () => {
-    silentPings = 0;
-  });
   socket.on('error', (error) => end(new HearthError('viewer_protocol', error.message, { cause: error })));
   socket.on('close', () => end(null));
   guest.on('error', (cause) => {

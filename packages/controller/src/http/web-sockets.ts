@@ -1,5 +1,9 @@
 import webSocket from '@fastify/websocket';
 import { asHearthError, HearthError } from '@hearth/contract';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { checkOrigin } from './access.ts';
+import { errors, noBody } from './documentation.ts';
 import type { App } from './fastify.ts';
 
 /** Viewers send keys, pointer moves and clipboards: longest message of theirs. */
@@ -24,3 +28,24 @@ export async function acceptWebSockets(app: App): Promise<void> {
       throw new HearthError('bad_request', 'this address is no WebSocket');
   });
 }
+
+/** What the routes have in common that a ticket opens: the parts of their options beside address, words and parameters. */
+export const ticketSocket = {
+  config: { access: 'public', budget: 'streams', webSocket: true },
+  schema: {
+    security: [],
+    // A ticket that is missing is refused like a wrong one.
+    querystring: z.strictObject({ ticket: z.string().max(200).default('') }),
+    response: { ...errors('forbidden'), 101: noBody('The WebSocket is open') },
+  },
+  handler: async (): Promise<never> => {
+    throw new HearthError('bad_request', 'this address is a WebSocket: the request asks for no upgrade');
+  },
+} as const;
+
+/** Before the upgrade: another site's page must not even learn whether a ticket is good. */
+export const ownPagesOnly =
+  (publicUrl: string | undefined) =>
+  async (request: FastifyRequest): Promise<void> => {
+    if (request.headers.origin !== undefined) checkOrigin(request, publicUrl);
+  };

@@ -1,7 +1,6 @@
 import {
   abortReason,
   asHearthError,
-  closeCodeOf,
   createTerminalFrameReader,
   encodeTerminalBytes,
   encodeTerminalJson,
@@ -12,6 +11,8 @@ import {
 } from '@hearth/contract';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { closeViewer } from '../viewers/close-viewer.ts';
+import { startPings } from '../viewers/pings.ts';
 
 export interface TerminalBridgeOptions {
   /** Open already, and paused or not read yet; the bridge owns it from now on. */
@@ -32,11 +33,6 @@ export interface TerminalBridgeOptions {
 const MAX_QUEUED_BYTES = 256 * 1024;
 /** What the guest has not taken yet; beyond it nothing more is read from the viewer. */
 const MAX_QUEUED_INPUT_BYTES = 64 * 1024;
-const PING_MS = 20_000;
-/** Pings in a row without a sign of life until the viewer counts as gone. */
-const MAX_SILENT_PINGS = 3;
-/** How long the viewer has to take the close frame and to answer it. */
-const CLOSE_TIMEOUT_MS = 2000;
 
 /**
  * Passes messages between a viewer's WebSocket and a terminal until either ends. Resolves when both are closed: null where the viewer
@@ -48,31 +44,18 @@ export async function bridgeTerminal(options: TerminalBridgeOptions): Promise<He
   const read = createTerminalFrameReader();
   let over = false;
   let exited = false;
-  let silentPings = 0;
 
   const end = (error: HearthError | null): void => {
     if (over) return;
     over = true;
-    clearInterval(pings);
+    pings.stop();
     signal.removeEventListener('abort', onAbort);
     guest.destroy();
-    if (socket.readyState === socket.CLOSED) {
-      resolve(error);
-      return;
-    }
-    const force = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
-    socket.once('close', () => {
-      clearTimeout(force);
-      resolve(error);
-    });
-    // Its answer to the close frame may be behind input that nobody reads any more.
-    socket.resume();
-    if (error === null) socket.close(1000);
-    else socket.close(closeCodeOf(error.code), error.code);
+    void closeViewer(socket, error).then(() => resolve(error));
   };
   const onAbort = (): void => end(abortReason(signal));
   const taken = (): void => {
-    silentPings = 0;
+    pings.heard();
     if (!over && guest.isPaused() && socket.bufferedAmount <= MAX_QUEUED_BYTES) guest.resume();
   };
 
@@ -98,7 +81,7 @@ export async function bridgeTerminal(options: TerminalBridgeOptions): Promise<He
   });
   socket.on('message', (data: Buffer, isBinary: boolean) => {
     if (over) return;
-    silentPings = 0;
+    pings.heard();
     onUse();
     try {
       const frames = isBinary ? encodeTerminalBytes(data) : [encodeTerminalJson(parseInput(data))];
@@ -111,16 +94,7 @@ export async function bridgeTerminal(options: TerminalBridgeOptions): Promise<He
     socket.pause();
     guest.once('drain', () => socket.resume());
   });
-  const pings = setInterval(() => {
-    // Pongs of a viewer whose input waits for the guest are not read.
-    if (!socket.isPaused) silentPings += 1;
-    if (silentPings > MAX_SILENT_PINGS)
-      end(new HearthError('viewer_too_slow', `no sign of life for ${(MAX_SILENT_PINGS * PING_MS) / 1000} s`));
-    else socket.ping();
-  }, PING_MS);
-  socket.on('pong', () => {
-    silentPings = 0;
-  });
+  const pings = startPings(socket, end);
   socket.on('error', (error) => end(new HearthError('bad_request', error.message, { cause: error })));
   socket.on('close', () => end(null));
   const onGuestEnd = (): void => {

@@ -1,7 +1,6 @@
 import {
   createTerminalSchema,
   openedTerminalSchema,
-  HearthError,
   terminalIdSchema,
   terminalListSchema,
   terminalTicketSchema,
@@ -10,9 +9,10 @@ import {
 } from '@hearth/contract';
 import { z } from 'zod';
 import { requireReach } from '../../domain/vms/reach.ts';
-import { caller, checkOrigin } from '../access.ts';
+import { caller } from '../access.ts';
 import { answer, errors, noBody } from '../documentation.ts';
 import type { App } from '../fastify.ts';
+import { ownPagesOnly, ticketSocket } from '../web-sockets.ts';
 import { callOf, useVm } from '../ready-vm.ts';
 import type { Services } from '../services.ts';
 import { wakingErrors } from './commands.ts';
@@ -166,7 +166,7 @@ export function terminalRoutes(app: App, services: Services): void {
   app.route({
     method: 'GET',
     url: '/api/vms/:id/terminals/:terminalId/ws',
-    config: { access: 'public', budget: 'streams', webSocket: true },
+    config: ticketSocket.config,
     schema: {
       summary: 'Use a terminal',
       description:
@@ -174,19 +174,11 @@ export function terminalRoutes(app: App, services: Services): void {
         '`resize` to it; `reset`, `size`, `viewers`, `title` and `exit` from it. It is closed with 4000 + the status of an error ' +
         'and the error’s code as the reason; also where the ticket is refused.',
       tags: ['terminals'],
-      security: [],
+      ...ticketSocket.schema,
       params: terminalParamsSchema,
-      // A ticket that is missing is refused like a wrong one.
-      querystring: z.strictObject({ ticket: z.string().max(200).default('') }),
-      response: { ...errors('forbidden'), 101: noBody('The WebSocket is open') },
     },
-    // Before the upgrade: another site's page must not even learn whether a ticket is good.
-    preHandler: async (request) => {
-      if (request.headers.origin !== undefined) checkOrigin(request, config.controller.publicUrl);
-    },
-    handler: async () => {
-      throw new HearthError('bad_request', 'this address is a WebSocket: the request asks for no upgrade');
-    },
+    preHandler: ownPagesOnly(config.controller.publicUrl),
+    handler: ticketSocket.handler,
     wsHandler: async (socket, request) =>
       // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- its types show the class as an interface
       terminals.show(socket, {
