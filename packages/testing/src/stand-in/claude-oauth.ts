@@ -1,3 +1,4 @@
+import { bearerOf, invalidRequest, redirectWithCode, refusedGrant, textField } from './oauth-flow.ts';
 import { authorizePage, codePage, page } from './pages.ts';
 import type { Answer, ModelRequest, OAuthServer, Surroundings } from './provider.ts';
 import { isRefusal, type OAuthRefusal, type TokenPair } from './token-ledger.ts';
@@ -84,8 +85,7 @@ const CARRIED = ['client_id', 'redirect_uri', 'scope', 'state', 'code_challenge'
 function authorize({ query, path }: ModelRequest): Answer | null {
   if (query.get('client_id') !== CLIENT_ID) return null;
   const missing = CARRIED.filter((name) => (query.get(name) ?? '') === '');
-  if (missing.length > 0)
-    return { type: 'page', status: 400, html: page('Invalid request', `<p>missing: ${missing.join()}</p>`) };
+  if (missing.length > 0) return invalidRequest(`missing: ${missing.join()}`);
   const carried = Object.fromEntries(CARRIED.map((name) => [name, query.get(name) ?? '']));
   return {
     type: 'page',
@@ -100,25 +100,10 @@ function authorize({ query, path }: ModelRequest): Answer | null {
 }
 
 function allow(request: ModelRequest, { ledger }: Surroundings): Answer | null {
-  const field = (name: string): string => textField(request, name);
-  if (field('client_id') !== CLIENT_ID) return null;
-  const redirectUri = field('redirect_uri');
-  const target = URL.canParse(redirectUri) ? new URL(redirectUri) : null;
-  if (target === null || !(redirectUri === MANUAL_REDIRECT || target.hostname === 'localhost'))
-    return {
-      type: 'page',
-      status: 400,
-      html: page('Invalid request', '<p>redirect_uri is not of this client</p>'),
-    };
-  const code = ledger.issueCode({
-    clientId: CLIENT_ID,
-    redirectUri,
-    scope: field('scope'),
-    challenge: field('code_challenge'),
+  return redirectWithCode(request, ledger, {
+    id: CLIENT_ID,
+    isOwnRedirect: ({ href, hostname }) => href === MANUAL_REDIRECT || hostname === 'localhost',
   });
-  target.searchParams.set('code', code);
-  target.searchParams.set('state', field('state'));
-  return { type: 'redirect', location: target.href };
 }
 
 function token(request: ModelRequest, { ledger, behaviour }: Surroundings): Answer | null {
@@ -146,12 +131,7 @@ function token(request: ModelRequest, { ledger, behaviour }: Surroundings): Answ
 }
 
 function granted(result: TokenPair | OAuthRefusal): Answer {
-  if (isRefusal(result))
-    return {
-      type: 'json',
-      status: 400,
-      body: { error: result.error, error_description: result.description },
-    };
+  if (isRefusal(result)) return refusedGrant(result);
   return {
     type: 'json',
     status: 200,
@@ -167,9 +147,8 @@ function granted(result: TokenPair | OAuthRefusal): Answer {
   };
 }
 
-function signedIn({ headers }: ModelRequest, { ledger }: Surroundings, body: () => object): Answer {
-  const bearer = /^Bearer +(\S+)$/i.exec(String(headers['authorization'] ?? ''))?.[1] ?? '';
-  if (ledger.stateOf(bearer) === 'valid') return { type: 'json', status: 200, body: body() };
+function signedIn(request: ModelRequest, { ledger }: Surroundings, body: () => object): Answer {
+  if (ledger.stateOf(bearerOf(request) ?? '') === 'valid') return { type: 'json', status: 200, body: body() };
   return {
     type: 'json',
     status: 401,
@@ -178,9 +157,4 @@ function signedIn({ headers }: ModelRequest, { ledger }: Surroundings, body: () 
       error: { type: 'authentication_error', message: 'Invalid authentication credentials' },
     },
   };
-}
-
-function textField({ body }: ModelRequest, name: string): string {
-  const value = body[name];
-  return typeof value === 'string' ? value : '';
 }

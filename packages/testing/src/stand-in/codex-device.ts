@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { CODEX_CLIENT_ID, challengeOf, textField } from './codex-tokens.ts';
+import { CODEX_CLIENT_ID, challengeOf } from './codex-tokens.ts';
+import { textField } from './oauth-flow.ts';
 import { page } from './pages.ts';
 import type { Answer, ModelRequest } from './provider.ts';
 import type { TokenLedger } from './token-ledger.ts';

@@ -1,6 +1,7 @@
 import { answerDevice } from './codex-device.ts';
-import { accessOf, CODEX_CLIENT_ID, jwtOf, textField } from './codex-tokens.ts';
-import { authorizePage, page } from './pages.ts';
+import { accessOf, CODEX_CLIENT_ID, jwtOf } from './codex-tokens.ts';
+import { invalidRequest, redirectWithCode, textField } from './oauth-flow.ts';
+import { authorizePage } from './pages.ts';
 import type { Answer, ModelRequest, OAuthServer, Surroundings } from './provider.ts';
 import { isRefusal, type OAuthRefusal, type TokenPair } from './token-ledger.ts';
 
@@ -41,25 +42,11 @@ function authorize({ query, path }: ModelRequest): Answer | null {
 }
 
 function allow(request: ModelRequest, { ledger }: Surroundings): Answer | null {
-  const field = (name: string): string => textField(request, name);
-  if (field('client_id') !== CODEX_CLIENT_ID) return null;
-  const redirectUri = field('redirect_uri');
-  const target = URL.canParse(redirectUri) ? new URL(redirectUri) : null;
-  if (
-    target === null ||
-    !['localhost', '127.0.0.1'].includes(target.hostname) ||
-    target.pathname !== '/auth/callback'
-  )
-    return invalidRequest('redirect_uri is not of this client');
-  const code = ledger.issueCode({
-    clientId: CODEX_CLIENT_ID,
-    redirectUri,
-    scope: field('scope'),
-    challenge: field('code_challenge'),
+  return redirectWithCode(request, ledger, {
+    id: CODEX_CLIENT_ID,
+    isOwnRedirect: ({ hostname, pathname }) =>
+      ['localhost', '127.0.0.1'].includes(hostname) && pathname === '/auth/callback',
   });
-  target.searchParams.set('code', code);
-  target.searchParams.set('state', field('state'));
-  return { type: 'redirect', location: target.href };
 }
 
 function token(request: ModelRequest, { ledger, behaviour }: Surroundings): Answer | null {
@@ -120,8 +107,4 @@ function refused(status: number, code: string, message: string): Answer {
     status,
     body: { error: { message, type: 'invalid_request_error', param: null, code } },
   };
-}
-
-function invalidRequest(words: string): Answer {
-  return { type: 'page', status: 400, html: page('Invalid request', `<p>${words}</p>`) };
 }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { ModelRequest } from './provider.ts';
 import type { TokenPair } from './token-ledger.ts';
 
 export const CODEX_CLIENT_ID = 'app_EMoamEEZ73f0CkXaXp7hrann';
@@ -32,11 +31,6 @@ export function jwtOf({ accessToken, expiresInSeconds }: TokenPair, kind: 'id' |
 export function accessOf(jwt: string): string | null {
   const parts = jwt.split('.');
   return parts.length === 3 ? (parts[2] ?? null) : null;
-}
-
-export function textField({ body }: Pick<ModelRequest, 'body'>, name: string): string {
-  const value = body[name];
-  return typeof value === 'string' ? value : '';
 }
 
 export function challengeOf(verifier: string): string {

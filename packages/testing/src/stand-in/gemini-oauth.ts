@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { bearerOf, invalidRequest, redirectWithCode, refusedGrant, textField } from './oauth-flow.ts';
 import { authorizePage, codePage, page } from './pages.ts';
 import type { Answer, ModelRequest, OAuthServer, Surroundings } from './provider.ts';
 import { isRefusal } from './token-ledger.ts';
@@ -71,22 +72,12 @@ function authorize({ query, path }: ModelRequest): Answer | null {
 }
 
 function allow(request: ModelRequest, { ledger }: Surroundings): Answer | null {
-  const field = (name: string): string => textField(request, name);
-  if (field('client_id') !== CLIENT_ID) return null;
-  const redirectUri = field('redirect_uri');
-  const target = URL.canParse(redirectUri) ? new URL(redirectUri) : null;
-  if (target === null || !(redirectUri === MANUAL_REDIRECT || target.hostname === '127.0.0.1'))
-    return invalidRequest('redirect_uri is not of this client');
-  const code = ledger.issueCode({
-    clientId: CLIENT_ID,
-    redirectUri,
-    scope: field('scope'),
+  return redirectWithCode(request, ledger, {
+    id: CLIENT_ID,
+    isOwnRedirect: ({ href, hostname }) => href === MANUAL_REDIRECT || hostname === '127.0.0.1',
     // A callback comes without a challenge: its verifier is empty too.
-    challenge: field('code_challenge') || createHash('sha256').digest('base64url'),
+    emptyChallenge: createHash('sha256').digest('base64url'),
   });
-  target.searchParams.set('code', code);
-  target.searchParams.set('state', field('state'));
-  return { type: 'redirect', location: target.href };
 }
 
 function token(request: ModelRequest, { ledger, behaviour }: Surroundings): Answer | null {
@@ -101,12 +92,7 @@ function token(request: ModelRequest, { ledger, behaviour }: Surroundings): Answ
           { verifier: field('code_verifier'), redirectUri: field('redirect_uri'), clientId: CLIENT_ID },
           seconds,
         );
-  if (isRefusal(result))
-    return {
-      type: 'json',
-      status: 400,
-      body: { error: result.error, error_description: result.description },
-    };
+  if (isRefusal(result)) return refusedGrant(result);
   return {
     type: 'json',
     status: 200,
@@ -129,18 +115,9 @@ function idToken(accessToken: string): string {
 }
 
 function signedIn(request: ModelRequest, { ledger }: Surroundings, body: object): Answer {
-  const bearer = /^Bearer +(\S+)$/i.exec(String(request.headers['authorization'] ?? ''))?.[1];
-  const given = bearer ?? (textField(request, 'access_token') || request.query.get('access_token')) ?? '';
+  const given =
+    bearerOf(request) ?? (textField(request, 'access_token') || request.query.get('access_token')) ?? '';
   return ledger.stateOf(given) === 'valid'
     ? { type: 'json', status: 200, body }
     : { type: 'json', status: 401, body: { error: 'invalid_token', error_description: 'Invalid Value' } };
-}
-
-function invalidRequest(words: string): Answer {
-  return { type: 'page', status: 400, html: page('Invalid request', `<p>${words}</p>`) };
-}
-
-function textField({ body }: ModelRequest, name: string): string {
-  const value = body[name];
-  return typeof value === 'string' ? value : '';
 }
