@@ -314,7 +314,7 @@ test('tickets: forged, used, foreign and expired ones are told in words', async 
   await page.goto('about:blank');
   await page.goto(`${lab.url}/vms/${(other as Vm).id}/desktop#ticket=${secret}`);
   await page
-    .getByText(/ticket is for another VM/i)
+    .getByText(/ticket is for something else/i)
     .first()
     .waitFor();
 });
