@@ -76,14 +76,14 @@ const BlockView = memo(function BlockView({ block }: { block: LogBlock }): React
 });
 
 function ToolView({ block }: { block: Extract<LogBlock, { kind: 'tool' }> }): ReactElement {
-  const { name, input, output, isError } = block;
+  const { name, input, headline, output, isError } = block;
   const [open, setOpen] = useState(false);
   const state = output === null ? 'running' : isError ? 'failed' : 'done';
   return (
     <details className={`run-tool ${state}`} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>
         <Icon name={state === 'done' ? 'check' : state === 'failed' ? 'close' : 'refresh'} />
-        <strong>{name}</strong> <code className="run-tool-input">{firstLine(input)}</code>
+        <strong>{name}</strong> <code className="run-tool-input">{headline}</code>
         <span className="hidden-text">: {state}</span>
       </summary>
       {open ? (
@@ -95,11 +95,3 @@ function ToolView({ block }: { block: Extract<LogBlock, { kind: 'tool' }> }): Re
     </details>
   );
 }
-
-/** The first line, or of JSON the first value: a path or a command, mostly. */
-const firstLine = (text: string): string =>
-  text
-    .replace(/^\{\s*(?:"[^"]*": )?"?/, '')
-    .split('\n', 1)[0]
-    ?.replace(/"?,?$/, '')
-    .slice(0, 160) ?? '';

@@ -1,7 +1,7 @@
 import type { RunEvent } from '@hearth/contract';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { inWords, makeRunLog, type LogBlock, type RunLog } from './run-log.ts';
+import { inShort, inWords, makeRunLog, type LogBlock, type RunLog } from './run-log.ts';
 
 const at = '2026-01-01T00:00:00.000Z';
 type Told = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, 'seq' | 'at'> : never) : never;
@@ -50,6 +50,7 @@ it('puts the end of a tool into its beginning, also pages later', () => {
     id: 't',
     name: 'Bash',
     input: 'ls',
+    headline: 'ls',
     output: 'a\n',
     isError: false,
   });
@@ -95,4 +96,13 @@ it.each([
   [{ path: 'a', n: 1 }, '{\n  "path": "a",\n  "n": 1\n}'],
 ])('says what a tool was called with: %j', (input, words) => {
   expect(inWords(input)).toBe(words);
+});
+
+it.each([
+  [{ command: 'printf "a\\n" > b', description: 'Writes b' }, 'printf "a\\n" > b'],
+  [{ n: 1, path: '/home/hearth/a' }, '/home/hearth/a'],
+  ['first\nsecond', 'first'],
+  [undefined, ''],
+])('says in one line what a tool was called with, as it was: %j', (input, words) => {
+  expect(inShort(input)).toBe(words);
 });

@@ -8,6 +8,8 @@ export type LogBlock =
       id: string;
       name: string;
       input: string;
+      /** One line of it. */
+      headline: string;
       /** null while it runs. */
       output: string | null;
       isError: boolean;
@@ -107,6 +109,7 @@ export function makeRunLog(maxChars = MAX_LOG_CHARS): RunLog {
         id: event.id,
         name: event.name ?? 'tool',
         input: inWords(event.input),
+        headline: inShort(event.input),
         output: event.phase === 'finished' ? (event.output ?? '') : null,
         isError: event.isError ?? false,
       };
@@ -117,7 +120,7 @@ export function makeRunLog(maxChars = MAX_LOG_CHARS): RunLog {
     const block: LogBlock = {
       ...known,
       ...(event.name === undefined ? {} : { name: event.name }),
-      ...(event.input === undefined ? {} : { input: inWords(event.input) }),
+      ...(event.input === undefined ? {} : { input: inWords(event.input), headline: inShort(event.input) }),
       ...(event.phase === 'finished' ? { output: event.output ?? '', isError: event.isError ?? false } : {}),
     };
     pages = pages.map((each) =>
@@ -179,4 +182,11 @@ export function inWords(input: unknown): string {
     if (values.length === 1 && typeof values[0] === 'string') return values[0];
   }
   return JSON.stringify(input, null, 2);
+}
+
+/** The same in one line: of several things the first text, which is a path or a command mostly. */
+export function inShort(input: unknown): string {
+  const values: unknown[] = typeof input === 'object' && input !== null ? Object.values(input) : [];
+  const text = values.find((value) => typeof value === 'string') ?? inWords(input);
+  return text.trim().split('\n', 1)[0]?.slice(0, 160) ?? '';
 }
