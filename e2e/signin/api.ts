@@ -1,6 +1,7 @@
 import {
   credentialListSchema,
   readEvents,
+  runEventSchema,
   runSchema,
   signinSchema,
   startedSigninSchema,
@@ -14,7 +15,6 @@ import {
   type Signin,
   type StartSignin,
 } from '@hearth/contract';
-import { runEventSchema } from '@hearth/contract';
 import type { HearthLab } from '@hearth/testing';
 import { expect } from 'vitest';
 

@@ -53,3 +53,34 @@ export function openEventStream(reply: FastifyReply, stopping: AbortSignal, stop
     abandon: () => stream.destroy(),
   };
 }
+
+export interface OneThing<T> {
+  /** Calls with the thing at each change; gives what ends that. */
+  watch: (listener: (value: T) => void) => () => void;
+  /** The thing as it is. Throws where the caller may not know of it. */
+  now: () => Promise<T>;
+  /** Sends it, or ends the stream. */
+  tell: (stream: EventStream, value: T) => void;
+}
+
+/** Streams one thing: as it is, then what it became meanwhile, then every change. */
+export async function streamChanges<T>(
+  reply: FastifyReply,
+  stopping: AbortSignal,
+  { watch, now, tell }: OneThing<T>,
+): Promise<FastifyReply> {
+  const waiting: T[] = [];
+  let deliver = (value: T): void => void waiting.push(value);
+  const unwatch = watch((value) => deliver(value));
+  const stream = openEventStream(reply, stopping, unwatch);
+  const send = (value: T): void => tell(stream, value);
+  try {
+    send(await now());
+  } catch (error) {
+    stream.abandon();
+    throw error;
+  }
+  deliver = send;
+  waiting.forEach(send);
+  return stream.start();
+}

@@ -19,6 +19,7 @@ import { newVm, taken, type VmRecord } from '../domain/vms/vm-record.ts';
 import type { HostLink } from '../host-link/host-link.ts';
 import type { UserStore } from '../store/users.ts';
 import type { Admission, OwnedVm } from '../store/vms.ts';
+import { actingFor } from '../users/acting-for.ts';
 import type { WarmPool } from '../workers/warm-pool.ts';
 import type { HandOver } from './hand-over.ts';
 import type { VmBook } from './vm-book.ts';
@@ -164,7 +165,7 @@ export function createCreation(deps: CreationDeps): Creation {
 
   return {
     create: async (identity, body, call) => {
-      const userId = await ownerOf(identity, body.userId, users);
+      const userId = await actingFor(identity, body.userId, users);
       const { requestId, signal } = call;
       const { kind, start } = body;
       return fulfil({
@@ -216,19 +217,6 @@ async function forkable(book: VmBook, id: VmId): Promise<OwnedVm> {
   if (userId === null || (vm.state !== 'ready' && vm.state !== 'hibernated'))
     throw new HearthError('not_hibernatable', `${id} is ${vm.state}`, { vmId: id });
   return { ...vm, userId };
-}
-
-async function ownerOf(identity: Identity, wanted: UserId | undefined, users: UserStore): Promise<UserId> {
-  if (wanted === undefined || wanted === identity.userId) return identity.userId;
-  if (identity.role !== 'admin')
-    throw new HearthError('forbidden', 'only an administrator makes VMs for others', {
-      issues: [{ path: 'userId', message: 'is another user' }],
-    });
-  if ((await users.get(wanted)) === null)
-    throw new HearthError('bad_request', `userId: there is no user ${wanted}`, {
-      issues: [{ path: 'userId', message: 'is not known' }],
-    });
-  return wanted;
 }
 
 /** Keys are in the schema's order, so equal requests hash equally. */

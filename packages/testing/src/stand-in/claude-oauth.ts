@@ -1,5 +1,5 @@
-import { bearerOf, invalidRequest, redirectWithCode, refusedGrant, textField } from './oauth-flow.ts';
-import { authorizePage, codePage, page } from './pages.ts';
+import { askToAuthorize, bearerOf, redirectWithCode, refusedGrant, textField } from './oauth-flow.ts';
+import { codePage, page } from './pages.ts';
 import type { Answer, ModelRequest, OAuthServer, Surroundings } from './provider.ts';
 import { isRefusal, type OAuthRefusal, type TokenPair } from './token-ledger.ts';
 
@@ -82,21 +82,12 @@ export const claudeOAuth: OAuthServer = {
 /** Fields that the page carries back when the person allows. */
 const CARRIED = ['client_id', 'redirect_uri', 'scope', 'state', 'code_challenge', 'code_challenge_method'];
 
-function authorize({ query, path }: ModelRequest): Answer | null {
-  if (query.get('client_id') !== CLIENT_ID) return null;
-  const missing = CARRIED.filter((name) => (query.get(name) ?? '') === '');
-  if (missing.length > 0) return invalidRequest(`missing: ${missing.join()}`);
-  const carried = Object.fromEntries(CARRIED.map((name) => [name, query.get(name) ?? '']));
-  return {
-    type: 'page',
-    status: 200,
-    html: authorizePage(
-      'Claude Code would like to connect to your account',
-      query.get('scope') ?? '',
-      carried,
-      path,
-    ),
-  };
+function authorize(request: ModelRequest): Answer | null {
+  return askToAuthorize(request, {
+    id: CLIENT_ID,
+    title: 'Claude Code would like to connect to your account',
+    required: CARRIED,
+  });
 }
 
 function allow(request: ModelRequest, { ledger }: Surroundings): Answer | null {

@@ -1,7 +1,6 @@
 import { answerDevice } from './codex-device.ts';
 import { accessOf, CODEX_CLIENT_ID, jwtOf } from './codex-tokens.ts';
-import { invalidRequest, redirectWithCode, textField } from './oauth-flow.ts';
-import { authorizePage } from './pages.ts';
+import { askToAuthorize, redirectWithCode, textField } from './oauth-flow.ts';
 import type { Answer, ModelRequest, OAuthServer, Surroundings } from './provider.ts';
 import { isRefusal, type OAuthRefusal, type TokenPair } from './token-ledger.ts';
 
@@ -29,16 +28,12 @@ export const codexOAuth: OAuthServer = {
 /** Fields that the page carries back when the person allows. */
 const CARRIED = ['client_id', 'redirect_uri', 'scope', 'state', 'code_challenge', 'code_challenge_method'];
 
-function authorize({ query, path }: ModelRequest): Answer | null {
-  if (query.get('client_id') !== CODEX_CLIENT_ID) return null;
-  const missing = CARRIED.filter((name) => (query.get(name) ?? '') === '');
-  if (missing.length > 0) return invalidRequest(`missing: ${missing.join()}`);
-  const carried = Object.fromEntries(CARRIED.map((name) => [name, query.get(name) ?? '']));
-  return {
-    type: 'page',
-    status: 200,
-    html: authorizePage('Sign in to Codex with ChatGPT', carried['scope'] ?? '', carried, path),
-  };
+function authorize(request: ModelRequest): Answer | null {
+  return askToAuthorize(request, {
+    id: CODEX_CLIENT_ID,
+    title: 'Sign in to Codex with ChatGPT',
+    required: CARRIED,
+  });
 }
 
 function allow(request: ModelRequest, { ledger }: Surroundings): Answer | null {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { bearerOf, invalidRequest, redirectWithCode, refusedGrant, textField } from './oauth-flow.ts';
-import { authorizePage, codePage, page } from './pages.ts';
+import { askToAuthorize, bearerOf, redirectWithCode, refusedGrant, textField } from './oauth-flow.ts';
+import { codePage, page } from './pages.ts';
 import type { Answer, ModelRequest, OAuthServer, Surroundings } from './provider.ts';
 import { isRefusal } from './token-ledger.ts';
 
@@ -54,21 +54,13 @@ export const geminiOAuth: OAuthServer = {
 /** Fields that the page carries back when the person allows; the challenge is there for a pasted code alone. */
 const CARRIED = ['client_id', 'redirect_uri', 'scope', 'state'];
 
-function authorize({ query, path }: ModelRequest): Answer | null {
-  if (query.get('client_id') !== CLIENT_ID) return null;
-  const missing = CARRIED.filter((name) => (query.get(name) ?? '') === '');
-  if (missing.length > 0) return invalidRequest(`missing: ${missing.join()}`);
-  const carried = [...CARRIED, 'code_challenge'].map((name) => [name, query.get(name) ?? '']);
-  return {
-    type: 'page',
-    status: 200,
-    html: authorizePage(
-      'Gemini Code Assist wants to access your Google Account',
-      query.get('scope') ?? '',
-      Object.fromEntries(carried) as Record<string, string>,
-      path,
-    ),
-  };
+function authorize(request: ModelRequest): Answer | null {
+  return askToAuthorize(request, {
+    id: CLIENT_ID,
+    title: 'Gemini Code Assist wants to access your Google Account',
+    required: CARRIED,
+    optional: ['code_challenge'],
+  });
 }
 
 function allow(request: ModelRequest, { ledger }: Surroundings): Answer | null {

@@ -1,4 +1,4 @@
-import { page } from './pages.ts';
+import { authorizePage, page } from './pages.ts';
 import type { Answer, ModelRequest } from './provider.ts';
 import type { OAuthRefusal, TokenLedger } from './token-ledger.ts';
 
@@ -19,6 +19,25 @@ export function invalidRequest(words: string): Answer {
 /** RFC 6749, 5.2. */
 export function refusedGrant({ error, description }: OAuthRefusal): Answer {
   return { type: 'json', status: 400, body: { error, error_description: description } };
+}
+
+/**
+ * The page on which the person allows the tool; it carries `required` and `optional` fields of the query back. null where the request is
+ * of another client.
+ */
+export function askToAuthorize(
+  { query, path }: ModelRequest,
+  client: { id: string; title: string; required: readonly string[]; optional?: readonly string[] },
+): Answer | null {
+  if (query.get('client_id') !== client.id) return null;
+  const value = (name: string): string => query.get(name) ?? '';
+  const missing = client.required.filter((name) => value(name) === '');
+  if (missing.length > 0) return invalidRequest(`missing: ${missing.join()}`);
+  const carried = [...client.required, ...(client.optional ?? [])].map(
+    (name) => [name, value(name)] as const,
+  );
+  const html = authorizePage(client.title, value('scope'), Object.fromEntries(carried), path);
+  return { type: 'page', status: 200, html };
 }
 
 /** The person allowed it: the browser is sent on with a code. null where the request is of another client. */

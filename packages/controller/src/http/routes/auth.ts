@@ -16,7 +16,7 @@ import { z } from 'zod';
 import { isOver, toSigninView, type SigninRecord } from '../../domain/signins/signin-record.ts';
 import { caller } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
-import { openEventStream } from '../event-stream.ts';
+import { streamChanges } from '../event-stream.ts';
 import type { App } from '../fastify.ts';
 import { callOf } from '../ready-vm.ts';
 import type { Services } from '../services.ts';
@@ -117,26 +117,17 @@ export function authRoutes(app: App, services: Services): void {
     async (request, reply) => {
       const { id } = request.params;
       let sent = -1;
-      const waiting: SigninRecord[] = [];
-      let deliver = (signin: SigninRecord): void => void waiting.push(signin);
-      const unwatch = signins.watch(id, (signin) => deliver(signin));
-      const stream = openEventStream(reply, stopping, unwatch);
-      const send = (signin: SigninRecord): void => {
-        if (signin.version <= sent) return;
-        sent = signin.version;
-        const event = { type: 'signin', signin: toSigninView(signin) } as const;
-        stream.send(event satisfies z.infer<typeof signinEventSchema>, sent);
-        if (isOver(signin)) stream.end();
-      };
-      try {
-        send(await signins.find(caller(request), id));
-      } catch (error) {
-        stream.abandon();
-        throw error;
-      }
-      deliver = send;
-      waiting.forEach(send);
-      return stream.start();
+      return streamChanges<SigninRecord>(reply, stopping, {
+        watch: (listener) => signins.watch(id, listener),
+        now: () => signins.find(caller(request), id),
+        tell: (stream, signin) => {
+          if (signin.version <= sent) return;
+          sent = signin.version;
+          const event = { type: 'signin', signin: toSigninView(signin) } as const;
+          stream.send(event satisfies z.infer<typeof signinEventSchema>, sent);
+          if (isOver(signin)) stream.end();
+        },
+      });
     },
   );
 

@@ -10,7 +10,7 @@ import { toView, type VmRecord } from '../../domain/vms/vm-record.ts';
 import type { Services } from '../services.ts';
 import { caller, clientSignal } from '../access.ts';
 import { answer, errors } from '../documentation.ts';
-import { openEventStream } from '../event-stream.ts';
+import { openEventStream, streamChanges } from '../event-stream.ts';
 import type { App } from '../fastify.ts';
 import { vmParamsSchema } from './vms.ts';
 
@@ -89,29 +89,18 @@ export function vmStreamRoutes(app: App, { vms, host, stopping }: Services): voi
       const { id } = request.params;
       const identity = caller(request);
       let sent = -1;
-      const waiting: (VmRecord | null)[] = [];
-      let deliver = (vm: VmRecord | null): void => {
-        waiting.push(vm);
-      };
-      const unsubscribe = vms.watch(id, (vm) => deliver(vm));
-      const stream = openEventStream(reply, stopping, unsubscribe);
-      const send = (vm: VmRecord | null): void => {
-        if (vm !== null && vm.version <= sent) return;
-        if (vm !== null) {
-          sent = vm.version;
-          stream.send({ type: 'vm', vm: toView(vm) } satisfies z.infer<typeof vmEventSchema>, vm.version);
-        }
-        if (vm === null || vm.state === 'deleted') stream.end();
-      };
-      try {
-        send(await vms.find(identity, id));
-      } catch (error) {
-        stream.abandon();
-        throw error;
-      }
-      deliver = send;
-      waiting.forEach(send);
-      return stream.start();
+      return streamChanges<VmRecord | null>(reply, stopping, {
+        watch: (listener) => vms.watch(id, listener),
+        now: () => vms.find(identity, id),
+        tell: (stream, vm) => {
+          if (vm !== null && vm.version <= sent) return;
+          if (vm !== null) {
+            sent = vm.version;
+            stream.send({ type: 'vm', vm: toView(vm) } satisfies z.infer<typeof vmEventSchema>, vm.version);
+          }
+          if (vm === null || vm.state === 'deleted') stream.end();
+        },
+      });
     },
   );
 
