@@ -11,13 +11,24 @@ const cidrSchema = z
 const nameSchema = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,10}$/, 'expected 1 to 11 of a-z, 0-9 and -, a letter first');
-const sizeSchema = (cpus: number, memMiB: number, minMemMiB: number, diskMiB: number) =>
+const kindSchema = <const Acts extends readonly string[]>(
+  cpus: number,
+  memMiB: number,
+  minMemMiB: number,
+  diskMiB: number,
+  acts: Acts,
+) =>
   z
     .strictObject({
       cpus: z.int().min(1).max(64).default(cpus),
       memMiB: z.int().default(memMiB),
       minMemMiB: z.int().min(256).default(minMemMiB),
       diskMiB: z.int().min(512).default(diskMiB),
+      /**
+       * What becomes of one whose guest stopped answering for `vms.watchdog.graceSeconds`. tell: it is shown as unhealthy, with its
+       * `why`; restart: it is that, and its disk boots anew; fail: it is given up.
+       */
+      onUnresponsive: z.enum(acts).default(acts[0] as Acts[number]),
     })
     .prefault({});
 
@@ -41,6 +52,9 @@ export const configSchema = z.strictObject({
       /** The ordinary user that the controller becomes. */
       user: z.string().default('hearth'),
       maxVmsPerUser: z.int().min(1).default(10),
+      /** Memory and CPUs of one person's VMs that are not hibernated, together; 0: no limit but the host's. */
+      maxMemMiBPerUser: z.int().min(0).default(0),
+      maxCpusPerUser: z.int().min(0).default(0),
       /** Days for which a deleted VM stays readable, its console with it. */
       retentionDays: z.int().min(1).default(14),
       rateLimit: z
@@ -86,10 +100,29 @@ export const configSchema = z.strictObject({
     .prefault({}),
   vms: z
     .strictObject({
-      cli: sizeSchema(2, 2048, 2048, 16_384),
-      browser: sizeSchema(2, 4096, 4096, 16_384),
+      cli: kindSchema(2, 2048, 2048, 16_384, ['restart', 'tell', 'fail']),
+      browser: kindSchema(2, 4096, 4096, 16_384, ['tell', 'fail']),
       /** Memory that stays with the host. */
       reserveMemMiB: z.int().min(0).default(1024),
+      /** Free disk below the state folder that stays with the host: no VM is made that would start with less. */
+      reserveDiskMiB: z.int().min(0).default(1024),
+      /** CPUs that all VMs together may be promised, as a multiple of the machine's. */
+      cpuOvercommit: z.number().min(1).max(1000).default(16),
+      /** Further arguments of every guest's kernel. */
+      kernelArguments: z
+        .array(z.string().regex(/^[\x21-\x7e]{1,200}$/, 'expected one word'))
+        .max(32)
+        .default([]),
+      watchdog: z
+        .strictObject({
+          /** How often a ready VM is asked whether it is awake; 0: never. */
+          periodSeconds: z.int().min(0).max(3600).default(15),
+          /** For how long it may give no answer, on hardware; longer under emulation. */
+          graceSeconds: z.int().min(1).max(3600).default(30),
+          /** Restarts of one VM within an hour; then it is only told. */
+          maxRestarts: z.int().min(1).max(100).default(3),
+        })
+        .prefault({}),
       snapshots: z
         .strictObject({
           /** Make a golden snapshot of each kind in its default size, and start new VMs from it. */
@@ -154,7 +187,33 @@ export const configSchema = z.strictObject({
       pauseAfterRefusals: z.int().min(1).max(10).default(2),
     })
     .prefault({}),
-  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+  /** Stops the creation of VMs where too many fail. */
+  breaker: z
+    .strictObject({
+      /** Failures within the window without which it stays closed. */
+      minFailures: z.int().min(1).max(1000).default(5),
+      /** Share of the starts within the window, above which it opens. */
+      failureRate: z.number().min(0.01).max(1).default(0.5),
+      windowMinutes: z.int().min(1).max(1440).default(10),
+      /** After this long one VM is tried. */
+      coolDownSeconds: z.int().min(1).max(86_400).default(60),
+    })
+    .prefault({}),
+  host: z
+    .strictObject({
+      /** How often the host compares its book with the machine; 0: at its start and when asked. */
+      reconcileSeconds: z.int().min(0).max(3600).default(30),
+      /** What becomes of VMs when the host daemon is asked to end (SIGTERM): stay: they go on; hibernate: CLI VMs are saved, others deleted; delete. */
+      onStop: z.enum(['stay', 'hibernate', 'delete']).default('stay'),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+      /** A daemon's log is cut when it grows beyond this; one earlier part is kept. */
+      maxMiB: z.int().min(1).max(10_000).default(64),
+    })
+    .prefault({}),
 });
 
 type ParsedConfig = z.infer<typeof configSchema>;

@@ -106,6 +106,8 @@ export const hostMessageSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('configure'),
     id: z.number().int(),
+    /** The call that led to it, for the guest's log. */
+    requestId: z.string().optional(),
     identity: guestIdentitySchema,
     token: z.string().min(32),
     /** null for a VM without a desktop. */
@@ -139,25 +141,59 @@ export const hostMessageSchema = z.discriminatedUnion('type', [
   }),
   /** Ends what uses it, and erases it from the VM: data is its last content as of `credential-get`. */
   z.object({ type: z.literal('credential-drop'), id: z.number().int(), provider: providerIdSchema }),
-  /** Asks for the guest's own view: data is {@link guestReportSchema}. */
+  /** Is the agent awake? Answered at once, without data. */
+  z.object({ type: z.literal('ping'), id: z.number().int() }),
+  /** Asks for the guest's own view: data is {@link guestReportSchema}. Each part that can't be had is left empty, never the whole. */
   z.object({ type: z.literal('report'), id: z.number().int() }),
   /** Orderly power off; the VMM's exit follows. */
   z.object({ type: z.literal('shutdown'), id: z.number().int() }),
 ]);
 export type HostMessage = z.infer<typeof hostMessageSchema>;
 
+/** One network interface but loopback, as the guest's kernel has it. */
+export const guestLinkSchema = z.object({ name: z.string(), mac: z.string(), up: z.boolean() });
+
+/** One of the units that make a VM what it is. */
+export const guestUnitSchema = z.object({
+  /** e.g. `hearth-agent.service` */
+  name: z.string(),
+  /** LoadState of systemd: loaded, masked, not-found. */
+  load: z.string(),
+  /** ActiveState/SubState: `active/running`, `activating/auto-restart`, `failed/failed`. */
+  state: z.string(),
+  /** How often systemd started it again. */
+  restarts: z.number().int(),
+});
+
 /** The guest's own view of itself, asked over the control channel and so without the network. */
 export const guestReportSchema = z.object({
   hostname: z.string(),
   machineId: z.string(),
   bootId: z.string(),
+  uptimeSeconds: z.number(),
+  links: z.array(guestLinkSchema),
   addresses: z.array(guestAddressSchema),
+  /** Of the main table, as `ip route` prints them. */
+  routes: z.array(z.string()),
   services: z.array(serviceStateSchema),
+  units: z.array(guestUnitSchema),
+  /** Every unit of the guest in state `failed`. */
   failedUnits: z.array(z.string()),
+  /** /proc/cmdline */
+  kernelCommandLine: z.string(),
   memAvailableMiB: z.number(),
+  memTotalMiB: z.number(),
+  /** Processes that the kernel killed for lack of memory since it started (oom_kill of /proc/vmstat). */
+  oomKills: z.number().int(),
+  disk: z.object({ freeMiB: z.number(), totalMiB: z.number() }),
+  /** Does the gateway answer a DNS query that the guest sends? null where it has no gateway. */
+  gateway: z.object({ ok: z.boolean(), detail: z.string() }).nullable(),
   timeMs: z.number(),
 });
 export type GuestReport = z.infer<typeof guestReportSchema>;
+
+/** What the guest prints on its console where its agent can't speak: `hearth-unit: hearth-agent.service LoadState=masked …`. */
+export const CONSOLE_UNIT_PREFIX = 'hearth-unit: ';
 
 /** GET /health of the agent. Without the token: 401 and a problem; before `configure`: 503. */
 export const agentHealthSchema = z.object({

@@ -3,6 +3,7 @@ import { heldCredentialSchema } from './credential.ts';
 import { failureSchema } from './errors.ts';
 import { imageIdSchema, vmIdSchema } from './ids.ts';
 import { geometrySchema, phaseMarkSchema, vmKindSchema, vmOriginSchema, vmSizeSchema } from './vm.ts';
+import { findingSchema } from './why.ts';
 
 /**
  * API of the host daemon over its unix socket:
@@ -16,6 +17,14 @@ import { geometrySchema, phaseMarkSchema, vmKindSchema, vmOriginSchema, vmSizeSc
  *   POST   /v1/vms/:id/resume                 hostResumeVmSchema → 202 HostVm; snapshot_invalid where its memory is damaged: it stays hibernated
  *   GET    /v1/snapshots                      { snapshots: Snapshot[] } (snapshot.ts)
  *   DELETE /v1/snapshots/:id                  200 { id, freedBytes }; snapshot_in_use while a clone lives
+ *   POST   /v1/vms/:id/restart                hostRestartVmSchema → 202 HostVm (kind `cli` only): its VMM is ended, its disk boots anew, in any
+ *                                             state in which it should run; conflict else
+ *   GET    /v1/vms/:id/why?stored             whySchema, looked at now; with `stored=true` (and always once it failed) what was kept when it failed
+ *                                             or stopped answering, also after the VM is gone; not_found where nothing was kept
+ *   POST   /v1/sweep                          sweepRequestSchema → sweepReportSchema: what has no record (host-state.ts)
+ *   GET    /v1/drift?now                      driftReportSchema of the last reconcile pass; with `now=true` of one made now
+ *   GET    /v1/drain, PUT /v1/drain           drainSchema: while it drains, creations and resumptions are refused with host_draining
+ *   GET    /v1/metrics                        text of Prometheus
  *   DELETE /v1/vms/:id                        200 goneVmSchema, once nothing is left; an unknown id is gone already
  *   GET    /v1/events                         NDJSON of HostEvent: first one `vm` for each VM, then every change, `beat` at least every 10 s
  *   GET    /v1/vms/:id/console?follow&timestamps   text/plain, also after the VM is gone
@@ -60,6 +69,8 @@ export const hostCreateVmSchema = z
     /** When the user asked for it (epoch ms): the zero of the timeline. */
     requestedAtMs: z.number(),
     requestId: z.string(),
+    /** Whose turn in the queue of starts it takes: a person, or the warm pool. */
+    queue: z.string().max(64).optional(),
     /** cold: boot the image, also where a snapshot is there. */
     start: z.enum(['auto', 'cold']).optional(),
     /** Copy memory and disk of that VM, of the same kind and size, which is hibernated or ready; the copy gets its own identity. */
@@ -79,6 +90,10 @@ export const hostResumeVmSchema = z.strictObject({
   requestId: z.string(),
 });
 export type HostResumeVm = z.infer<typeof hostResumeVmSchema>;
+
+/** POST …/restart */
+export const hostRestartVmSchema = hostResumeVmSchema.omit({ cold: true });
+export type HostRestartVm = z.infer<typeof hostRestartVmSchema>;
 
 /** POST …/credentials/:provider/kept */
 export const keptCredentialSchema = z.strictObject({
@@ -113,6 +128,8 @@ export const hostVmSchema = z.object({
   credentials: z.array(heldCredentialSchema),
   /** Why it failed; in state `hibernated`: why the last resumption did. */
   failure: failureSchema.nullable(),
+  /** What `why` found when it failed, or, while it is ready, since it stopped answering: null while it is well. */
+  finding: findingSchema.nullable().default(null),
   /** Counts every change. */
   version: z.number().int().nonnegative(),
 });
@@ -146,7 +163,12 @@ export const hostCapacitySchema = z.object({
   memMiB: z.number().int(),
   /** Memory of the machine less the reserve and all VMs. */
   memFreeMiB: z.number().int(),
+  /** Below the state folder, less `vms.reserveDiskMiB`. */
   diskFreeMiB: z.number().int(),
+  /** CPUs that can still be promised: the machine's times `vms.cpuOvercommit`, less those of all VMs. */
+  cpusFree: z.number().int(),
+  /** Starts under way, and those that wait for their turn. */
+  starts: z.object({ running: z.number().int(), waiting: z.number().int() }),
   addressesFree: z.number().int(),
   accelerator: z.enum(['kvm', 'tcg', 'unknown']),
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { failureSchema } from './errors.ts';
 import { imageIdSchema, userIdSchema, vmIdSchema } from './ids.ts';
+import { findingSchema } from './why.ts';
 
 export const vmKinds = ['browser', 'cli'] as const;
 export const vmKindSchema = z.enum(vmKinds);
@@ -122,6 +123,8 @@ export const vmSchema = z.object({
   timeline: timelineSchema,
   /** Why it failed, or why its resumption did, after which it is `hibernated` again; else null. */
   failure: failureSchema.nullable(),
+  /** What `why` found when it failed, or, while it is `ready`, when it stopped answering: null while it is well. */
+  finding: findingSchema.nullable(),
 });
 export type Vm = z.infer<typeof vmSchema>;
 

@@ -83,6 +83,8 @@ export async function openHost({
     memMiB: Math.floor(totalmem() / 1024 / 1024),
     memFreeMiB: Math.max(0, freeMemMiB(config, vms.holding())),
     diskFreeMiB: await freeMiB(config.stateDir),
+    cpusFree: availableParallelism(),
+    starts: { running: 0, waiting: 0 },
     addressesFree: book.freeCount,
     accelerator: vmmSource.accelerator(),
   });

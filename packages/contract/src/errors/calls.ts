@@ -86,6 +86,20 @@ export const errorsOfCalls = {
     layer: 'controller',
     hint: 'Delete a VM that you no longer need (`hearth vm rm ID`).',
   },
+  creation_paused: {
+    status: 503,
+    title: 'No VMs are created at present: too many of the last ones failed',
+    retryable: true,
+    layer: 'controller',
+    hint: 'What the last one failed of is in `detail`. One VM is tried now and then, and creation goes on once one comes up; `hearth host status` shows it.',
+  },
+  host_draining: {
+    status: 503,
+    title: 'The host is being drained',
+    retryable: true,
+    layer: 'host',
+    hint: 'It takes no new VMs until `hearth host drain --off`.',
+  },
   capacity_exceeded: {
     status: 503,
     title: 'The host has no room for this VM',

@@ -7,6 +7,8 @@ const host = (accelerator: HostCapacity['accelerator']) => async (): Promise<Hos
   memMiB: 1,
   memFreeMiB: 1,
   diskFreeMiB: 1,
+  cpusFree: 64,
+  starts: { running: 0, waiting: 0 },
   addressesFree: 1,
   accelerator,
 });

@@ -58,6 +58,8 @@ export interface Tables {
     deleted_at: string | null;
     timeline: string;
     failure: string | null;
+    /** JSON of what `why` found. */
+    finding: string | null;
     request_id: string;
     origin: VmOrigin | null;
     last_used_at: string | null;
@@ -69,6 +71,8 @@ export interface Tables {
     /** The zero of the host's phases. */
     asked_at: string;
   };
+  /** Only of those who have another one than the default. */
+  quotas: { user_id: UserId; /** JSON of the parts that are not the default. */ quota: string };
   idempotency_keys: {
     user_id: UserId;
     key: string;

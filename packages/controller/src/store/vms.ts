@@ -1,5 +1,6 @@
 import {
   failureSchema,
+  findingSchema,
   geometrySchema,
   timelineSchema,
   vmSchema,
@@ -220,6 +221,7 @@ function toRow(vm: VmRecord): Row {
     deleted_at: vm.deletedAt,
     timeline: JSON.stringify(vm.timeline),
     failure: vm.failure === null ? null : JSON.stringify(vm.failure),
+    finding: vm.finding === null ? null : JSON.stringify(vm.finding),
     request_id: vm.requestId,
     origin: vm.origin,
     last_used_at: vm.lastUsedAt,
@@ -253,6 +255,7 @@ function toRecord(row: Row): VmRecord {
     deletesAt: row.deletes_at,
     timeline: timelineSchema.parse(JSON.parse(row.timeline)),
     failure: row.failure === null ? null : failureSchema.parse(JSON.parse(row.failure)),
+    finding: row.finding === null ? null : findingSchema.parse(JSON.parse(row.finding)),
   });
   const { request_id: requestId, start, fork_of: forkOf, asked_at: askedAt } = row;
   return { ...vm, requestId, start, forkOf, askedAt };

@@ -32,7 +32,7 @@ afterEach(() => db.destroy());
 
 const seen = (state: HostVmState, version: number): HostVm => ({
   ...{ id: ID, kind: 'cli', state, ...SIZE, desktop: null, imageId: null, address: null, origin: null },
-  ...{ phases: [], credentials: [], failure: null, version },
+  ...{ phases: [], credentials: [], failure: null, finding: null, version },
 });
 const state = async (): Promise<string | undefined> => (await book.store.get(ID))?.state;
 

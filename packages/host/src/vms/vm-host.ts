@@ -61,7 +61,8 @@ export class VmHost {
     const vm = this.#add({
       ...{ id, kind, cpus, memMiB, diskMiB, desktop, requestedAtMs, requestId },
       imageId: imageId ?? null,
-      ...{ state: 'creating', origin: null, address: null, phases: [], failure: null, version: 0, vmm: null },
+      ...{ state: 'creating', origin: null, address: null, phases: [], failure: null, finding: null, version: 0 },
+      ...{ vmm: null },
       ...{ snapshotId: null, machineId: null, saved: null, keepsDisk: false, used: false },
       ...{ credentials: [], heldSecret: false, poweredOff: false },
       memory: goldenMemory === undefined ? null : { path: goldenMemory, shared: true },

@@ -352,6 +352,8 @@ function capacity({ machines, script }: State): HostCapacity {
     memMiB: script.memMiB,
     memFreeMiB: Math.max(0, script.memMiB - used),
     diskFreeMiB: 100_000,
+    cpusFree: 16 * script.cpus - awake.reduce((sum, { cpus }) => sum + cpus, 0),
+    starts: { running: 0, waiting: 0 },
     addressesFree: script.addresses - awake.length,
     accelerator: 'unknown',
   };

@@ -220,6 +220,7 @@ export function createMachines(script: FakeHostScript): Machines {
       phases: reach(origin, PHASES_AT_START),
       credentials: [],
       failure: null,
+      finding: null,
       version: 0,
     };
     vms.set(id, vm);

@@ -8,6 +8,8 @@ const capacity: HostCapacity = {
   memMiB: 8192,
   memFreeMiB: 5000,
   diskFreeMiB: 10_000,
+  cpusFree: 64,
+  starts: { running: 0, waiting: 0 },
   addressesFree: 10,
   accelerator: 'kvm',
 };

@@ -40,6 +40,7 @@ const hostVm = (state: HostVm['state'], phases: number, failure: HostVm['failure
   phases: bootPhases.slice(0, phases).map((phase, index) => ({ phase, atMs: index })),
   credentials: [],
   failure,
+  finding: null,
   version: 0,
 });
 

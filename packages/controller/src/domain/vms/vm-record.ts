@@ -64,6 +64,7 @@ export function newVm({ id, userId, kind, size, desktop, start, forkOf, requestI
     deletesAt: null,
     timeline: { startedAt: createdAt, phases: [] },
     failure: null,
+    finding: null,
     requestId,
     start: start ?? 'auto',
     forkOf: forkOf ?? null,
@@ -140,7 +141,7 @@ export function advance(
       if (vm.state !== 'hibernated') return next;
       return restarted(event === 'resume_requested' ? { ...next, askedAt: now.toISOString() } : next);
     case 'hibernated':
-      return { ...next, ip: null, hibernatedAt: now.toISOString(), failure };
+      return { ...next, ip: null, hibernatedAt: now.toISOString(), failure, finding: null };
     case 'failed':
       // The host gave its address back: another VM may have it by now (F24).
       return { ...next, ip: null, failure: failure ?? lost(vm, now) };
@@ -155,7 +156,13 @@ export function advance(
 
 /** A new start, counted from when the host was asked for it; what was of the last one is gone. */
 function restarted(vm: VmRecord): VmRecord {
-  return { ...vm, readyAt: null, failure: null, timeline: { startedAt: vm.askedAt, phases: [] } };
+  return {
+    ...vm,
+    readyAt: null,
+    failure: null,
+    finding: null,
+    timeline: { startedAt: vm.askedAt, phases: [] },
+  };
 }
 
 /** A resumption that the host refused: the VM is hibernated as it was `before`, its time to be deleted included. */
@@ -171,6 +178,17 @@ export function resumptionTakenBack(vm: VmRecord, before: VmRecord, now: Date): 
  * `deleteAfterDays`: how long it may be hibernated; 0: for ever.
  */
 export function observe(vm: VmRecord, host: HostVm, now: Date, deleteAfterDays: number): VmRecord | null {
+  const moved = observeMove(vm, host, now, deleteAfterDays);
+  const next = moved ?? vm;
+  if (host.finding?.at === next.finding?.at || !tellsFinding(next, host)) return moved;
+  return { ...next, finding: host.finding, version: vm.version + 1 };
+}
+
+/** While it lives the host's word counts; a failed one keeps what it was found to have failed of. */
+const tellsFinding = ({ state }: VmRecord, { finding }: HostVm): boolean =>
+  state !== 'deleting' && state !== 'deleted' && (state !== 'failed' || finding !== null);
+
+function observeMove(vm: VmRecord, host: HostVm, now: Date, deleteAfterDays: number): VmRecord | null {
   const known = withFacts(vm, host);
   const event = eventOf(host.state);
   const moved = event === null ? null : advance(known ?? vm, event, now, host.failure);

@@ -20,6 +20,8 @@ const capacity = {
   memMiB: 65_536,
   memFreeMiB: 60_000,
   diskFreeMiB: 1e6,
+  cpusFree: 64,
+  starts: { running: 0, waiting: 0 },
   addressesFree: 100,
   accelerator: 'kvm' as const,
 };
