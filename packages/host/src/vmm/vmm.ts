@@ -64,10 +64,22 @@ export interface SnapshotVerbs {
   ): Promise<RunningVmm>;
 }
 
+/** What a VMM says of itself. */
+export interface VmmSight {
+  /** In its own word: `running`, `paused`, `io-error`, … */
+  status: string;
+  /** The guest's processors run. */
+  running: boolean;
+  /** A program in the guest holds the guest's end of the control channel open; null: the VMM can't tell. */
+  guestHasControl: boolean | null;
+}
+
 export interface RunningVmm {
   readonly process: ProcessIdentity;
   /** Resolves, with the VMM's last words, once its process is gone; never rejects. */
   readonly exited: Promise<string>;
+  /** Asks the monitor; changes nothing. Throws vmm_failed where it is silent. */
+  inspect(progress: Progress): Promise<VmmSight>;
   /** Legal while running. */
   pause(progress: Progress): Promise<void>;
   /** Legal while paused. */

@@ -108,6 +108,12 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
     const attach = (pid: number, process: Process): RunningVmm => ({
       process: { pid, startTicks: 1 },
       exited: process.exited.promise,
+      inspect: () =>
+        living(() => {
+          if (vmms.get(pid) !== process) throw new HearthError('vmm_failed', 'its monitor is silent');
+          const status = process.paused ? 'paused' : 'running';
+          return { status, running: !process.paused, guestHasControl: true };
+        }),
       pause: () => living(() => void (process.paused = true)),
       resume: () => living(() => void (process.paused = false)),
       save: (path) =>

@@ -18,6 +18,7 @@ import {
 import type { CgroupTree } from '../cgroup.ts';
 import type { RunningVmm, Vmm, VmmSpec } from '../vmm.ts';
 import { qemuArguments, TRANSLATION_CACHE_MIB, type QemuMachine } from './command-line.ts';
+import { inspectQemu } from './inspect.ts';
 import { loadState, saveState } from './migration.ts';
 import { QmpClient, tryConnect } from './qmp.ts';
 import { snapshotMachine } from './snapshot-machine.ts';
@@ -214,6 +215,7 @@ async function attach(
   const running: RunningVmm = {
     process: identity,
     exited,
+    inspect: (within) => inspectQemu(qmp, within),
     pause: async (within) => {
       await qmp.execute('stop', {}, within);
     },

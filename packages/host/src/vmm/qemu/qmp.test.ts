@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startProgress } from '@hearth/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { inspectQemu } from './inspect.ts';
 import { QmpClient } from './qmp.ts';
 
 let folder: string;
@@ -87,5 +88,33 @@ test('the deadline ends a command that is never answered', async () => {
   await expect(client.execute('stop', {}, startProgress({ what: 'stop', timeoutMs: 30 }))).rejects.toThrow(
     /stop did not end within/,
   );
+  client.close();
+});
+
+test('F47: inspect tells whether the processors run and whether the guest holds the control channel', async () => {
+  const path = monitor(({ execute, id }, socket) => {
+    const answers: Record<string, unknown> = {
+      'query-status': { status: 'io-error', running: false, singlestep: false },
+      'query-chardev': [
+        { label: 'console', filename: 'file', 'frontend-open': true },
+        { label: 'control', filename: 'disconnected:unix', 'frontend-open': false },
+      ],
+    };
+    socket.write(`${JSON.stringify({ return: answers[execute], id })}\r\n`);
+  });
+  const client = await QmpClient.connect(path, alive, progress());
+  expect(await inspectQemu(client, progress())).toEqual({
+    status: 'io-error',
+    running: false,
+    guestHasControl: false,
+  });
+  client.close();
+});
+
+test('F47: a monitor that is silent ends an inspection by its deadline, as vmm_failed', async () => {
+  const path = monitor(() => undefined);
+  const client = await QmpClient.connect(path, alive, progress());
+  const short = startProgress({ what: 'test', timeoutMs: 30 });
+  await expect(inspectQemu(client, short)).rejects.toMatchObject({ code: 'vmm_failed' });
   client.close();
 });
