@@ -7,6 +7,7 @@ import {
   HearthError,
   parseConfig,
   servicesOfKind,
+  type ConfigInput,
   type GuestCredential,
   type GuestMessage,
   type HostMessage,
@@ -14,13 +15,15 @@ import {
   type SnapshotMachine,
   type SnapshotManifest,
   type VmId,
+  type Why,
 } from '@hearth/contract';
-import type { VmRecord } from '../journal/vm-records.ts';
-import { openAddressBook, type AddressRow } from '../network/address-book.ts';
+import type { VmRecord, VmRecords } from '../journal/vm-records.ts';
+import { openAddressBook, type AddressRow, type AddressStore } from '../network/address-book.ts';
 import { planNetwork } from '../network/addressing.ts';
 import type { RunningVmm, Vmm, VmmSpec } from '../vmm/vmm.ts';
 import { createBootSlots } from './admission.ts';
 import { randomSecrets } from './boot-secrets.ts';
+import type { DiagnosisSource } from './ports.ts';
 import { VmHost } from './vm-host.ts';
 
 const IMAGE = 'img-000000000000' as ImageManifest['id'];
@@ -39,6 +42,20 @@ const model: SnapshotMachine = {
   vmm: { name: 'qemu', version: '7' },
   ...{ accelerator: 'tcg', model: 'm', processor: 'any', tscKhz: 1 },
 };
+
+/** Finds nothing, and remembers what it was told to keep. */
+function testDiagnosis(): DiagnosisSource {
+  const kept = new Map<VmId, Why>();
+  return {
+    diagnose: ({ record }, trigger) =>
+      Promise.resolve({
+        ...{ vmId: record.id, at: new Date(0).toISOString(), trigger, verdict: 'healthy' as const },
+        ...{ summary: 'nothing was found', finding: null, checks: [], tookMs: 0 },
+      }),
+    keep: (why) => Promise.resolve(void kept.set(why.vmId, why)),
+    find: (vmId) => Promise.resolve(kept.get(vmId) ?? null),
+  };
+}
 
 interface Process {
   spec: VmmSpec;
@@ -65,9 +82,24 @@ export interface TestMachine {
   stateDir: string;
 }
 
-export async function makeTestMachine(folder: string, { golden = true } = {}): Promise<TestMachine> {
+export interface TestMachineOptions {
+  /** Its CLI VMs start from a golden snapshot. */
+  golden?: boolean;
+  config?: ConfigInput;
+  /** A journal on a disk beside the one in memory, which is what it held at first. */
+  durable?: { records: VmRecords; store: AddressStore };
+}
+
+export async function makeTestMachine(
+  folder: string,
+  { golden = true, config: input = {}, durable }: TestMachineOptions = {},
+): Promise<TestMachine> {
   const config = parseConfig(
-    { stateDir: join(folder, 'state'), runDir: join(folder, 'run'), vms: { reserveMemMiB: 0 } },
+    {
+      ...{ stateDir: join(folder, 'state'), runDir: join(folder, 'run') },
+      ...input,
+      vms: { reserveMemMiB: 0, ...input.vms },
+    },
     {},
   );
   await mkdir(config.stateDir, { recursive: true });
@@ -83,8 +115,8 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
 
   const vmms = new Map<number, Process>();
   const taps = new Set<string>();
-  const journal = new Map<VmId, VmRecord>();
-  const addresses = new Map<VmId, AddressRow>();
+  const journal = new Map(durable?.records.load().map((record) => [record.id, record]));
+  const addresses = new Map(durable?.store.load().map((row) => [row.vmId, row]));
   const refuseLoad = { next: false };
   const diskFull = { on: false };
   let lastPid = 100;
@@ -102,6 +134,7 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       if (writes >= diesAt) return;
       writes += 1;
       journal.set(record.id, record);
+      durable?.records.put(record);
       if (writes >= diesAt) death.resolve(undefined);
     };
 
@@ -170,10 +203,14 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
       store: {
         load: () => [...addresses.values()],
         put: (row) => {
-          if (writes < diesAt) addresses.set(row.vmId, row);
+          if (writes >= diesAt) return;
+          addresses.set(row.vmId, row);
+          durable?.store.put(row);
         },
         delete: (id) => {
-          if (writes < diesAt) addresses.delete(id);
+          if (writes >= diesAt) return;
+          addresses.delete(id);
+          durable?.store.delete(id);
         },
       },
       randomBytes,
@@ -201,6 +238,7 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
         forward: () => Promise.reject(new Error('nothing is forwarded here')),
         close: () => Promise.resolve(),
       },
+      diagnosis: testDiagnosis(),
       goldens: {
         find: () => living(() => (golden ? { manifest: snapshot } : null)),
         reject: () => undefined,
@@ -220,7 +258,9 @@ export async function makeTestMachine(folder: string, { golden = true } = {}): P
         load: () => [...journal.values()],
         put,
         remove: (id) => {
-          if (writes < diesAt) journal.delete(id);
+          if (writes >= diesAt) return;
+          journal.delete(id);
+          durable?.records.remove(id);
         },
       },
     });
