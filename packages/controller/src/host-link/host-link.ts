@@ -1,10 +1,13 @@
 import type {
+  Drain,
+  DriftReport,
   GoneVm,
   GuestCredential,
   HostCapacity,
   HostCreateVm,
   HostEvent,
   HostHealth,
+  HostRestartVm,
   HostResumeVm,
   HostVm,
   ProviderId,
@@ -12,8 +15,10 @@ import type {
   Secret,
   SnapshotId,
   SnapshotList,
+  SweepReport,
   TerminalId,
   VmId,
+  Why,
 } from '@hearth/contract';
 import type { Duplex, Readable } from 'node:stream';
 import type { DirectSocket } from './direct-socket.ts';
@@ -63,6 +68,18 @@ export interface HostLink {
   hibernate(id: VmId, options: CallOptions): Promise<HostVm>;
   /** Resolves once the host took it over; where it throws what the host says, the VM stays hibernated. */
   resume(id: VmId, body: HostResumeVm, options: CallOptions): Promise<HostVm>;
+  /** Resolves once the host took it over; throws conflict where the VM is not one that should run. */
+  restart(id: VmId, body: HostRestartVm, options: CallOptions): Promise<HostVm>;
+  /** Looks at the VM now; `stored`: what was found when it failed or stopped answering. Throws not_found where there is nothing. */
+  why(id: VmId, query: { stored: boolean }, options: CallOptions): Promise<Why>;
+  /** Removes what has no record, or only tells of it. */
+  sweep(body: { dryRun: boolean }, options: CallOptions): Promise<SweepReport>;
+  /** The last comparison of book and machine; `now`: one that is made for this call. */
+  drift(query: { now: boolean }, options: CallOptions): Promise<DriftReport>;
+  drain(options: CallOptions): Promise<Drain>;
+  setDrain(body: Drain, options: CallOptions): Promise<Drain>;
+  /** The host's own metrics, as Prometheus reads them. */
+  metrics(options: CallOptions): Promise<string>;
   snapshots(options: CallOptions): Promise<SnapshotList>;
   removeSnapshot(id: SnapshotId, options: CallOptions): Promise<RemovedSnapshot>;
   /** Resolves once nothing of the VM is left. */

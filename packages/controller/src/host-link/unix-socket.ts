@@ -1,6 +1,8 @@
 import {
   abortReason,
   asHearthError,
+  drainSchema,
+  driftReportSchema,
   fromProblem,
   HearthError,
   hostCapacitySchema,
@@ -14,7 +16,9 @@ import {
   readEvents,
   removedSnapshotSchema,
   snapshotListSchema,
+  sweepReportSchema,
   TERMINAL_PROTOCOL,
+  whySchema,
   type GuestCredential,
   type ProviderId,
   type VmId,
@@ -86,6 +90,10 @@ export function connectHost(socketPath: string): HostLink {
     );
   };
 
+  const sendBody = <T extends z.ZodType>(
+    schema: T,
+    { body, ...request }: CallOptions & { method: 'POST' | 'PUT'; path: string; body: unknown },
+  ): Promise<z.infer<T>> => sendJson(schema, { ...request, body: JSON.stringify(body) });
   const credentialCall = (
     method: 'GET' | 'DELETE',
     id: VmId,
@@ -107,21 +115,38 @@ export function connectHost(socketPath: string): HostLink {
     get: (id, options) =>
       orNull(sendJson(hostVmSchema, { ...options, method: 'GET', path: `/v1/vms/${id}` })),
     create: (id, body, options) =>
-      sendJson(hostVmSchema, {
-        ...options,
-        method: 'PUT',
-        path: `/v1/vms/${id}`,
-        body: JSON.stringify(body),
-      }),
+      sendBody(hostVmSchema, { ...options, method: 'PUT', path: `/v1/vms/${id}`, body }),
     hibernate: (id, options) =>
       sendJson(hostVmSchema, { ...options, method: 'POST', path: `/v1/vms/${id}/hibernate` }),
     resume: (id, body, options) =>
-      sendJson(hostVmSchema, {
+      sendBody(hostVmSchema, { ...options, method: 'POST', path: `/v1/vms/${id}/resume`, body }),
+    restart: (id, body, options) =>
+      sendBody(hostVmSchema, { ...options, method: 'POST', path: `/v1/vms/${id}/restart`, body }),
+    why: (id, { stored }, options) =>
+      sendJson(whySchema, {
         ...options,
-        method: 'POST',
-        path: `/v1/vms/${id}/resume`,
-        body: JSON.stringify(body),
+        method: 'GET',
+        path: `/v1/vms/${id}/why${stored ? '?stored=true' : ''}`,
       }),
+    sweep: (body, options) =>
+      sendBody(sweepReportSchema, { ...options, method: 'POST', path: '/v1/sweep', body }),
+    drift: ({ now }, options) =>
+      sendJson(driftReportSchema, {
+        ...options,
+        method: 'GET',
+        path: `/v1/drift${now ? '?now=true' : ''}`,
+      }),
+    drain: (options) => sendJson(drainSchema, { ...options, method: 'GET', path: '/v1/drain' }),
+    setDrain: (body, options) =>
+      sendBody(drainSchema, { ...options, method: 'PUT', path: '/v1/drain', body }),
+    metrics: async (options) => {
+      const answer = await send({ ...options, method: 'GET', path: '/v1/metrics' });
+      try {
+        return await answer.body.text();
+      } catch (error) {
+        throw asLinkError(error, options.signal, socketPath);
+      }
+    },
     snapshots: (options) =>
       sendJson(snapshotListSchema, { ...options, method: 'GET', path: '/v1/snapshots' }),
     removeSnapshot: (id, options) =>
