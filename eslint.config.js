@@ -37,11 +37,11 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/config.ts', '**/*.test.ts', 'e2e/**', 'bench/**', 'packages/testing/**'],
+    files: ['**/config.ts', '**/*.test.ts', 'e2e/**', 'bench/**', 'prove/**', 'packages/testing/**'],
     rules: { 'no-restricted-properties': 'off' },
   },
   {
-    files: ['packages/*/src/exec/**', '**/*.test.ts', 'e2e/**', 'bench/**', 'packages/testing/**'],
+    files: ['packages/*/src/exec/**', '**/*.test.ts', 'e2e/**', 'bench/**', 'prove/**', 'packages/testing/**'],
     rules: { 'no-restricted-imports': 'off' },
   },
   { files: ['**/*.test.ts'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },
