@@ -1,14 +1,17 @@
 import {
   asHearthError,
   DESKTOP_PROTOCOL,
+  drainSchema,
   encodeLine,
   execRequestSchema,
   execSignalSchema,
   HearthError,
   hostCreateVmSchema,
+  hostRestartVmSchema,
   hostResumeVmSchema,
   parseWith,
   snapshotIdSchema,
+  sweepRequestSchema,
   TERMINAL_PROTOCOL,
   toProblem,
   vmIdSchema,
@@ -30,6 +33,8 @@ import { createRuns, type FakeRuns } from './runs.ts';
 import { createSignins, type FakeSignins } from './signins.ts';
 import { createTerminals, type FakeTerminals } from './terminals.ts';
 import { createSnapshots, type Snapshots } from './snapshots.ts';
+import { createUpkeep, type FakeUpkeep } from './upkeep.ts';
+import { createWhys, type FakeWhys } from './whys.ts';
 import { createMachines, defaultScript, type FakeHostScript, type Machines } from './machines.ts';
 
 export interface FakeHost {
@@ -42,6 +47,7 @@ export interface FakeHost {
   readonly credentials: FakeCredentials;
   readonly signins: FakeSignins;
   readonly terminals: FakeTerminals;
+  readonly upkeep: FakeUpkeep;
   /** `METHOD path requestId` of every call so far. */
   readonly calls: { method: string; path: string; requestId: string | undefined }[];
   readonly files: Map<string, Uint8Array>;
@@ -71,6 +77,8 @@ export async function startFakeHost(
     socketPath,
     script: told,
     machines,
+    whys: createWhys(machines),
+    upkeep: createUpkeep(),
     snapshots: createSnapshots(told, machines),
     executions: createExecutions(),
     runs: createRuns(machines),
@@ -136,6 +144,7 @@ type State = Omit<FakeHost, 'eventStreams' | 'cutEvents' | 'stop' | 'restart' | 
   events: Set<ServerResponse>;
   disks: Files;
   snapshots: Snapshots;
+  whys: FakeWhys;
 };
 
 /** @param takeSocket where the caller asks for another protocol: takes the connection away from HTTP */
@@ -178,6 +187,8 @@ async function answer(
     return;
   }
 
+  if (await answerUpkeep(state, call, url, request, response)) return;
+
   const match = /^\/v1\/vms\/([^/]+)(?:\/(.+))?$/.exec(url.pathname);
   if (match === null) throw new HearthError('route_not_found', call);
   const id = parseWith(vmIdSchema, match[1], 'bad_request', 'VM id');
@@ -202,6 +213,39 @@ async function answer(
     }
     default:
       throw new HearthError('method_not_allowed', call);
+  }
+}
+
+/** The calls about the host itself; false where it is none of them. */
+async function answerUpkeep(
+  { machines, script, upkeep }: State,
+  call: string,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
+  switch (call) {
+    case 'POST /v1/sweep': {
+      const { dryRun } = parseWith(sweepRequestSchema, await readJson(request), 'bad_request', 'body');
+      sendJson(response, 200, upkeep.sweep(dryRun));
+      return true;
+    }
+    case 'GET /v1/drift':
+      sendJson(response, 200, upkeep.drift(url.searchParams.get('now') === 'true', machines.list().length));
+      return true;
+    case 'PUT /v1/drain':
+      script.draining = parseWith(drainSchema, await readJson(request), 'bad_request', 'body').draining;
+      sendJson(response, 200, { draining: script.draining });
+      return true;
+    case 'GET /v1/drain':
+      sendJson(response, 200, { draining: script.draining });
+      return true;
+    case 'GET /v1/metrics':
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+      response.end(`# TYPE hearth_host_vms gauge\nhearth_host_vms ${machines.list().length}\n`);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -246,6 +290,15 @@ async function answerInside(state: State, call: Inside): Promise<void> {
   if (rest === 'resume' && method === 'POST') {
     const body = parseWith(hostResumeVmSchema, await readJson(request), 'bad_request', 'body');
     sendJson(response, 202, state.machines.resume(id, body));
+    return;
+  }
+  if (rest === 'restart' && method === 'POST') {
+    parseWith(hostRestartVmSchema, await readJson(request), 'bad_request', 'body');
+    sendJson(response, 202, state.machines.restart(id));
+    return;
+  }
+  if (rest === 'why' && method === 'GET') {
+    sendJson(response, 200, state.whys.answer(id, url.searchParams.get('stored') === 'true'));
     return;
   }
   const vm = find(state, id);

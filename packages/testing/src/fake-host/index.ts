@@ -5,3 +5,4 @@ export { fakePixel, type FakeDisplay, type FakeDisplays, type FakeDisplayScript 
 export { playEcho, type FakeRun, type FakeRuns } from './runs.ts';
 export type { FakeSignins } from './signins.ts';
 export type { FakeTerminal, FakeTerminals } from './terminals.ts';
+export type { FakeUpkeep } from './upkeep.ts';

@@ -1,8 +1,12 @@
 import {
   HearthError,
+  layerOfCheck,
+  makeFinding,
   toFailure,
+  whyCauses,
   type Address,
   type BootPhase,
+  type Finding,
   type HostCreateVm,
   type HostEvent,
   type HostResumeVm,
@@ -13,6 +17,7 @@ import {
   type VmId,
   type VmKind,
   type VmOrigin,
+  type WhyCause,
 } from '@hearth/contract';
 
 /** What the fake is told to do; may be changed at any time, for what comes next. */
@@ -23,6 +28,8 @@ export interface FakeHostScript {
   holdBoot: boolean;
   /** Boots fail with this after `bootMs`. */
   failBoot: HearthError | null;
+  /** What `why` finds of boots that fail. */
+  failCause: WhyCause | null;
   /** PUT is refused with this. */
   refuseCreate: HearthError | null;
   /** How long PUT takes to answer. */
@@ -45,6 +52,8 @@ export interface FakeHostScript {
   goldenKinds: VmKind[];
   /** The image that VMs boot, and that golden snapshots are of. */
   imageId: ImageId;
+  /** Creations and resumptions are refused. */
+  draining: boolean;
   memMiB: number;
   cpus: number;
   /** What the address pool holds. */
@@ -55,6 +64,7 @@ export const defaultScript: FakeHostScript = {
   bootMs: 20,
   holdBoot: false,
   failBoot: null,
+  failCause: null,
   refuseCreate: null,
   createDelayMs: 0,
   removeDelayMs: 0,
@@ -66,6 +76,7 @@ export const defaultScript: FakeHostScript = {
   refuseResume: null,
   goldenKinds: [],
   imageId: 'img-0123456789ab' as ImageId,
+  draining: false,
   memMiB: 65_536,
   cpus: 16,
   addresses: 200,
@@ -79,6 +90,9 @@ export interface Machines {
   remove(id: VmId): Promise<GoneVm>;
   hibernate(id: VmId): Promise<HostVm>;
   resume(id: VmId, body: HostResumeVm): HostVm;
+  restart(id: VmId): HostVm;
+  /** A ready VM stops to answer because of that; null: it answers again. */
+  sicken(id: VmId, cause: WhyCause | null): void;
   /** The VMM dies. */
   crash(id: VmId, error: HearthError): void;
   /** The VM vanishes without a word, as after a crash of the machine. */
@@ -171,7 +185,8 @@ export function createMachines(script: FakeHostScript): Machines {
           return;
         }
         const kept = failed === 'hibernated' ? { address: null, phases: [] } : {};
-        change(id, { state: failed, failure: toFailure(error, new Date()), ...kept });
+        const finding = script.failCause === null ? null : found(script.failCause);
+        change(id, { state: failed, failure: toFailure(error, new Date()), finding, ...kept });
       });
     });
   };
@@ -200,10 +215,15 @@ export function createMachines(script: FakeHostScript): Machines {
       throw new HearthError('addresses_exhausted', `all ${script.addresses} are taken`);
   };
 
+  const refuseWhileDraining = (): void => {
+    if (script.draining) throw new HearthError('host_draining', 'this fake takes no VMs now');
+  };
+
   const create = (id: VmId, body: HostCreateVm): HostVm => {
     const existing = vms.get(id);
     if (existing !== undefined) return existing;
     const { kind, cpus, memMiB, diskMiB, desktop } = body;
+    refuseWhileDraining();
     const origin = originOf(body);
     admit(memMiB);
     const vm: HostVm = {
@@ -254,12 +274,30 @@ export function createMachines(script: FakeHostScript): Machines {
     if (vm.state !== 'hibernated')
       throw new HearthError('not_hibernatable', `${id} is ${vm.state}`, { vmId: id });
     if (script.refuseResume !== null && !cold) throw script.refuseResume;
+    refuseWhileDraining();
     admit(vm.memMiB);
     const origin = cold ? 'image' : 'hibernation';
     const phases = reach(origin, PHASES_AT_START);
     const next =
-      change(id, { state: 'creating', address: nextAddress(id), origin, phases, failure: null }) ?? vm;
+      change(id, {
+        state: 'creating',
+        address: nextAddress(id),
+        origin,
+        phases,
+        failure: null,
+        finding: null,
+      }) ?? vm;
     boot(id, origin, () => script.failResume, 'hibernated');
+    return next;
+  };
+  const restart = (id: VmId): HostVm => {
+    const vm = find(id);
+    if (vm.kind !== 'cli' || !['creating', 'booting', 'ready'].includes(vm.state))
+      throw new HearthError('conflict', `${id} is a ${vm.kind} VM and ${vm.state}`, { vmId: id });
+    const phases = reach('image', PHASES_AT_START);
+    const next =
+      change(id, { state: 'creating', origin: 'image', phases, credentials: [], finding: null }) ?? vm;
+    boot(id, 'image', () => script.failBoot, 'failed');
     return next;
   };
 
@@ -269,6 +307,10 @@ export function createMachines(script: FakeHostScript): Machines {
     create,
     hibernate,
     resume,
+    restart,
+    sicken: (id, cause) => {
+      change(id, { finding: cause === null ? null : found(cause) });
+    },
     remove: async (id) => {
       if (script.refuseRemove !== null) throw script.refuseRemove;
       if (vms.has(id)) change(id, { state: 'deleting' });
@@ -318,3 +360,6 @@ export function createMachines(script: FakeHostScript): Machines {
     },
   };
 }
+
+const found = (cause: WhyCause): Finding =>
+  makeFinding(cause, layerOfCheck[whyCauses[cause].check], `the fake was told: ${cause}`, new Date());

@@ -1,6 +1,7 @@
 import {
   DESKTOP_PASSWORD_HEADER,
   DESKTOP_PROTOCOL,
+  driftReportSchema,
   execEventSchema,
   fileWrittenSchema,
   folderSchema,
@@ -12,6 +13,9 @@ import {
   problemSchema,
   readEvents,
   snapshotListSchema,
+  sweepReportSchema,
+  whySchema,
+  type DriftReport,
   type ExecEvent,
   type HostVm,
 } from '@hearth/contract';
@@ -33,6 +37,7 @@ const BROWSER_ID = 'vm-000000000001';
 const SLEEPER_ID = 'vm-000000000002';
 const COPY_ID = 'vm-000000000003';
 const NAPLESS_ID = 'vm-000000000004';
+const RESTARTED_ID = 'vm-000000000005';
 /** For real VMs on a machine that has other things to do. */
 const READY_TIMEOUT_MS = 300_000;
 const POLL_MS = 50;
@@ -281,6 +286,62 @@ export function describeHostContract(name: string, open: () => Promise<HostUnder
       snapshotListSchema.parse(await (await call('GET', '/v1/snapshots')).body.json());
       expect(await problemOf(await call('DELETE', '/v1/snapshots/snp-000000000000'))).toBe('not_found');
       expect(await problemOf(await call('DELETE', '/v1/snapshots/1'))).toBe('bad_request');
+    });
+
+    it('restarts a CLI VM from its disk, no browser VM, and none that it does not know', async () => {
+      const restart = (id: string): Promise<Dispatcher.ResponseData> =>
+        call('POST', `/v1/vms/${id}/restart`, { requestedAtMs: Date.now(), requestId: 'request-3' });
+      expect(await problemOf(await restart(RESTARTED_ID))).toBe('not_found');
+      const browser = { ...wanted, kind: 'browser', desktop: { width: 1024, height: 768 } };
+      expect((await call('PUT', `/v1/vms/${RESTARTED_ID}`, browser)).statusCode).toBe(202);
+      expect(await problemOf(await restart(RESTARTED_ID))).toBe('conflict');
+      expect(await problemOf(await call('POST', `/v1/vms/${RESTARTED_ID}/restart`, {}))).toBe('bad_request');
+      expect((await call('DELETE', `/v1/vms/${RESTARTED_ID}`)).statusCode).toBe(200);
+    });
+
+    it('tells what is wrong with a VM, and of one it does not know that it knows nothing', async () => {
+      expect(await problemOf(await call('GET', `/v1/vms/${RESTARTED_ID}/why?stored=true`))).toBe('not_found');
+      expect((await call('PUT', `/v1/vms/${RESTARTED_ID}`, wanted)).statusCode).toBe(202);
+      const told = await call('GET', `/v1/vms/${RESTARTED_ID}/why`);
+      expect(told.statusCode).toBe(200);
+      const why = whySchema.parse(await told.body.json());
+      expect(why).toMatchObject({ vmId: RESTARTED_ID, trigger: 'asked' });
+      expect(why.checks.at(0)?.name).toBe('record');
+      expect((await call('DELETE', `/v1/vms/${RESTARTED_ID}`)).statusCode).toBe(200);
+    });
+
+    it('takes no VM while it drains', async () => {
+      const drain = async (draining: boolean): Promise<unknown> =>
+        (await call('PUT', '/v1/drain', { draining })).body.json();
+      const drains = async (): Promise<unknown> => (await call('GET', '/v1/drain')).body.json();
+      expect(await problemOf(await call('PUT', '/v1/drain', { draining: 'yes' }))).toBe('bad_request');
+      expect(await drain(true)).toEqual({ draining: true });
+      expect(await drains()).toEqual({ draining: true });
+      expect(await problemOf(await call('PUT', `/v1/vms/${NAPLESS_ID}`, wanted))).toBe('host_draining');
+      expect(await problemOf(await call('GET', `/v1/vms/${NAPLESS_ID}`))).toBe('not_found');
+      expect(await drain(false)).toEqual({ draining: false });
+      expect(await drains()).toEqual({ draining: false });
+    });
+
+    it('tells what has no record without touching it, what drifted, and its metrics', async () => {
+      const swept = sweepReportSchema.parse(
+        await (await call('POST', '/v1/sweep', { dryRun: true })).body.json(),
+      );
+      expect(swept.dryRun).toBe(true);
+      expect(swept.leftovers.map(({ removed }) => removed)).toEqual(swept.leftovers.map(() => null));
+      expect(await problemOf(await call('POST', '/v1/sweep', { dryrun: true }))).toBe('bad_request');
+      const drift = async (query: string): Promise<DriftReport> =>
+        driftReportSchema.parse(await (await call('GET', `/v1/drift${query}`)).body.json());
+      const before = await drift('?now=true');
+      // A real host also makes them by itself.
+      expect((await drift('')).passes).toBeGreaterThanOrEqual(before.passes);
+      expect((await drift('?now=true')).passes).toBeGreaterThan(before.passes);
+      const metrics = await call('GET', '/v1/metrics');
+      expect([metrics.statusCode, metrics.headers['content-type']]).toEqual([
+        200,
+        expect.stringMatching(/^text\/plain/),
+      ]);
+      expect(await metrics.body.text()).toMatch(/^hearth_\w+(\{.*\})? \d/m);
     });
 
     it('keeps the console of a VM that is gone, and takes a second removal', async () => {
