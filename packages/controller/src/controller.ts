@@ -13,10 +13,12 @@ import { createHealth } from './health.ts';
 import type { HostLink } from './host-link/host-link.ts';
 import { buildApp } from './http/app.ts';
 import type { App } from './http/fastify.ts';
+import { createControllerMetrics } from './metrics/controller-metrics.ts';
 import { createCliVms } from './runs/cli-vms.ts';
 import { createRuns } from './runs/runs.ts';
 import type { RunWorker } from './runs/run-worker.ts';
 import { createCliVmStore } from './store/cli-vms.ts';
+import { createCountStore } from './store/counts.ts';
 import { createCompletion } from './signins/completion.ts';
 import { createGuestLogin } from './signins/guest-login.ts';
 import { createJourneys } from './signins/journey.ts';
@@ -36,6 +38,7 @@ import { createCreation } from './vms/creation.ts';
 import { createHandOver, shuttingDown } from './vms/hand-over.ts';
 import { createHibernation } from './vms/hibernation.ts';
 import { createHostView } from './vms/host-view.ts';
+import { tellStates } from './vms/tell-states.ts';
 import { createVmBook } from './vms/vm-book.ts';
 import { createVmChanges, type VmChanges } from './vms/vm-changes.ts';
 import { createVmService, type VmService } from './vms/vm-service.ts';
@@ -91,7 +94,13 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
 
   const vmStore = createVmStore(db);
   const users = createUserStore(db);
-  const changes = createVmChanges();
+  const startedAtMs = world.now().getTime();
+  const metrics = createControllerMetrics({ counts: createCountStore(db), host, startedAtMs, log });
+  const tell = tellStates(log, startedAtMs);
+  const changes = createVmChanges((id, vm) => {
+    tell(id, vm);
+    metrics.vmChanged(id, vm);
+  });
   const book = createVmBook(vmStore, changes);
   const policy = config.vms.hibernate;
   const credentialStore = createCredentialStore(db);
@@ -174,6 +183,7 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     screenshots,
     web,
     health,
+    metrics,
     world,
   };
   const { app, drain } = await buildApp({ ...services, stopping: signal }, logger);

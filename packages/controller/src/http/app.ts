@@ -1,8 +1,8 @@
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
-import { desktopLimits, HearthError, makeId, requestIdSchema } from '@hearth/contract';
-import { fastify, LogController, type FastifyBaseLogger } from 'fastify';
+import { desktopLimits, makeId, requestIdSchema, vmIdSchema } from '@hearth/contract';
+import { fastify, LogController, type FastifyBaseLogger, type FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { guardAccess } from './access.ts';
 import { serveDocs } from './docs-page.ts';
@@ -11,6 +11,7 @@ import { drainOnStop } from './draining.ts';
 import type { App } from './fastify.ts';
 import { answerUnknownRoutes } from './not-found.ts';
 import { sendProblem } from './problems.ts';
+import { policyOf, rateLimitOptions } from './rate-limits.ts';
 import { authRoutes } from './routes/auth.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { credentialRoutes } from './routes/credentials.ts';
@@ -20,6 +21,7 @@ import { desktopEventRoute } from './routes/desktop-events.ts';
 import { desktopRfbRoute } from './routes/desktop-rfb.ts';
 import { downloadRoutes } from './routes/downloads.ts';
 import { faviconRoute } from './routes/favicon.ts';
+import { metricsRoute } from './routes/metrics.ts';
 import { lostPage, pageRoutes } from './routes/pages.ts';
 import { runListRoute } from './routes/run-list.ts';
 import { runRoutes } from './routes/runs.ts';
@@ -32,6 +34,7 @@ import { vaultRoutes } from './routes/vault.ts';
 import { vmRoutes } from './routes/vms.ts';
 import { vmPowerRoutes } from './routes/vm-power.ts';
 import { vmStreamRoutes } from './routes/vm-streams.ts';
+import type { ControllerMetrics } from '../metrics/controller-metrics.ts';
 import type { Services } from './services.ts';
 import { acceptWebSockets } from './web-sockets.ts';
 
@@ -45,7 +48,7 @@ export interface Api {
 
 /** Builds the API; nothing listens yet. */
 export async function buildApp(services: Services, logger: FastifyBaseLogger): Promise<Api> {
-  const { config, world, version } = services;
+  const { config, metrics, world, version } = services;
   const { publicUrl, rateLimit: budget } = config.controller;
   const secure = publicUrl?.startsWith('https:') ?? false;
   const app: App = fastify({
@@ -72,6 +75,7 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
   });
 
   logRequests(app);
+  measureRequests(app, metrics);
   const drain = drainOnStop(app, services.stopping);
   const setUnknownHandler = answerUnknownRoutes(app, lostPage(services));
   await app.register(helmet, {
@@ -86,21 +90,19 @@ export async function buildApp(services: Services, logger: FastifyBaseLogger): P
   await app.register(cookie);
   const cookieName = `${config.name}_session`;
   guardAccess(app, { access: services.access, cookieName, publicUrl });
-  await app.register(rateLimit, {
-    max: budget.max,
-    timeWindow: budget.windowMinutes * 60_000,
-    enableDraftSpec: true,
-    // F29: whoever is known counts by name; streams and health don't eat up the allowance of calls.
-    keyGenerator: ({ identity, ip, routeOptions }) =>
-      `${routeOptions.config.budget ?? 'calls'} ${identity?.userId ?? ip}`,
-    errorResponseBuilder: (_request, { max, after }) =>
-      new HearthError('rate_limited', `more than ${max} requests; the allowance is new in ${after}`),
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('ratelimit-policy', policyOf(request, budget));
   });
+  await app.register(
+    rateLimit,
+    rateLimitOptions(budget, (exceeded) => metrics.rateLimited(exceeded)),
+  );
   setUnknownHandler();
   await acceptWebSockets(app);
   await describeApi(app, version);
 
   systemRoutes(app, services);
+  metricsRoute(app, services);
   faviconRoute(app);
   tokenRoutes(app, services);
   sessionRoutes(app, services, { cookieName, secure });
@@ -137,11 +139,26 @@ function logRequests(app: App): void {
         path: request.url.split('?')[0],
         status: reply.sent && request.ws ? 101 : reply.statusCode,
         userId: request.identity?.userId,
+        ...vmIdOf(request),
         durationMs: Math.round(reply.elapsedTime),
       };
       const message = reply.raw.writableFinished ? 'answered' : 'the client went away';
-      if (request.routeOptions.config.budget === 'health') request.log.debug(fields, message);
+      const { budget } = request.routeOptions.config;
+      if (budget === 'health' || budget === 'metrics') request.log.debug(fields, message);
       else request.log.info(fields, message);
     });
   });
 }
+
+/** Until the answer begins: a stream's length says how long somebody looked, not how long the server took. */
+function measureRequests(app: App, metrics: ControllerMetrics): void {
+  app.addHook('onSend', async ({ method, routeOptions }, { statusCode: status, elapsedTime: durationMs }) => {
+    metrics.answered({ method, route: routeOptions.url ?? 'unknown', status, durationMs });
+  });
+}
+
+/** Named by the path of a call, else nothing. */
+const vmIdOf = ({ params }: FastifyRequest): { vmId?: string } => {
+  const id = (params as { id?: unknown } | undefined)?.id;
+  return typeof id === 'string' && vmIdSchema.safeParse(id).success ? { vmId: id } : {};
+};

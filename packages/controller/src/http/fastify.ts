@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { HearthError } from '@hearth/contract';
 import type { Identity } from '../domain/users/identity.ts';
+import type { Budget } from './rate-limits.ts';
 
 export type App = FastifyInstance<
   Server,
@@ -17,7 +18,7 @@ declare module 'fastify' {
     /** Who may call; any user where left out, so that a forgotten line locks and doesn't open. */
     access?: 'public' | 'user' | 'admin';
     /** Which allowance of requests a call counts against. */
-    budget?: 'calls' | 'streams' | 'pages' | 'health';
+    budget?: Budget;
     /** Takes WebSockets. */
     webSocket?: true;
   }

@@ -4,6 +4,7 @@ import type { CredentialService } from '../credentials/credential-service.ts';
 import type { Desktops } from '../desktops/desktops.ts';
 import type { Screenshots } from '../desktops/screenshots.ts';
 import type { HostLink } from '../host-link/host-link.ts';
+import type { ControllerMetrics } from '../metrics/controller-metrics.ts';
 import type { CliVms } from '../runs/cli-vms.ts';
 import type { RunService } from '../runs/run-service.ts';
 import type { SigninService } from '../signins/signin-service.ts';
@@ -33,6 +34,7 @@ export interface Services {
   /** null: the web application was not built. */
   web: WebApp | null;
   health: () => Promise<Health>;
+  metrics: ControllerMetrics;
   world: World;
   /** Aborted when the controller stops: open streams end. */
   stopping: AbortSignal;

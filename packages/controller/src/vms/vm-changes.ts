@@ -15,11 +15,13 @@ export interface VmChanges {
   size(): number;
 }
 
-export function createVmChanges(): VmChanges {
+/** `first` is told of every change before all others; it is no subscription. */
+export function createVmChanges(first: AnyVmListener = () => undefined): VmChanges {
   const listeners = new Map<VmId, Set<VmListener>>();
   const toAll = new Set<AnyVmListener>();
   return {
     publish: (id, vm) => {
+      first(id, vm);
       for (const listener of [...(listeners.get(id) ?? [])]) listener(vm);
       for (const listener of [...toAll]) listener(id, vm);
     },

@@ -15,7 +15,7 @@ export function sessionRoutes(
   app.post(
     '/api/session',
     {
-      config: { access: 'public' },
+      config: { access: 'public', budget: 'signins' },
       schema: {
         summary: 'Sign a browser in',
         description:
