@@ -14,6 +14,8 @@ export interface CliEnvironment {
   token: Secret | undefined;
   /** https://no-color.org */
   noColor: boolean;
+  /** The locale's character set, as programs of the C library read it; none set is ASCII. */
+  utf8: boolean;
   /** In CI a tier that cannot run is a failure. */
   ci: boolean;
   home: string;
@@ -39,6 +41,7 @@ export function readEnvironment(environment: Environment = process.env): CliEnvi
     url: value('HEARTH_URL'),
     token: secret('HEARTH_TOKEN'),
     noColor: value('NO_COLOR') !== undefined,
+    utf8: /utf-?8/i.test(value('LC_ALL') ?? value('LC_CTYPE') ?? value('LANG') ?? ''),
     ci: value('CI') !== undefined && value('CI') !== 'false',
     home: homedir(),
     overrides: Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('HEARTH_'))),

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addBenchCommand } from './commands/bench.ts';
 import { addConnectCommands } from './commands/connect.ts';
+import { addHostCommands } from './commands/host.ts';
 import { addImageCommands } from './commands/image.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addServiceCommands } from './commands/services.ts';
@@ -9,11 +10,14 @@ import { addSnapshotCommands } from './commands/snapshot.ts';
 import { addStandInCommand } from './commands/stand-in.ts';
 import { addTestCommand } from './commands/test.ts';
 import { addTokenCommands } from './commands/token.ts';
+import { addUserCommands } from './commands/user.ts';
 import { addVmCommands } from './commands/vm.ts';
+import { addWhyCommand } from './commands/why.ts';
 import { Exit, exitCodes } from './exit-codes.ts';
 
 const FOOTER = `
 Exit codes: 0 ok, 1 failure, 2 wrong words on the command line, 3 Hearth is not running;
+\`why\`, \`host drift\` and \`host sweep\` exit with 1 where something is broken or stays;
 \`vm exec\` and \`run\` exit with the code of the command in the VM.
 Where: --url or HEARTH_URL, else the configuration (--config, HEARTH_CONFIG or /etc/hearth/hearth.json).
 Who: --token-file or HEARTH_TOKEN, else the administrator's token of this machine where it may be read.
@@ -28,6 +32,9 @@ export function makeProgram(): Command {
     .showSuggestionAfterError(true);
   addServiceCommands(program);
   addVmCommands(program);
+  addWhyCommand(program);
+  addHostCommands(program);
+  addUserCommands(program);
   addConnectCommands(program);
   addRunCommands(program);
   addShellCommand(program);

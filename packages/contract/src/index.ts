@@ -23,4 +23,5 @@ export * from './terminal-frames.ts';
 export * from './vm.ts';
 export * from './why.ts';
 export * from './why-causes.ts';
+export * from './why-words.ts';
 export * from './providers/index.ts';

@@ -6,6 +6,7 @@ import type { ExecOptions } from '../vm/exec.ts';
 import type { ResumeOptions } from '../vm/hibernate.ts';
 import type { VncOptions } from '../vm/vnc.ts';
 import { collectAssignment, parseSeconds, parseWholeNumber, withApiOptions } from './common.ts';
+import { addWhyCommand } from './why.ts';
 
 export function addVmCommands(program: Command): void {
   const vm = program.command('vm').description('create, look at and use VMs');
@@ -46,6 +47,14 @@ export function addVmCommands(program: Command): void {
       (await import('../vm/hibernate.ts')).forkVm(id, options),
     );
 
+  withApiOptions(vm.command('restart'))
+    .description('end a CLI VM and boot its disk anew: what ran in it is lost, its files stay')
+    .argument('<id>')
+    .option('--no-wait', 'return as soon as it is recorded')
+    .action(async (id: string, options: CommonOptions & WaitOption) =>
+      (await import('../vm/restart.ts')).restartVm(id, options),
+    );
+
   withApiOptions(vm.command('ls'))
     .alias('list')
     .description('list VMs')
@@ -60,6 +69,8 @@ export function addVmCommands(program: Command): void {
     .action(async (id: string, options: CommonOptions) =>
       (await import('../vm/show.ts')).showVm(id, options),
     );
+
+  addWhyCommand(vm);
 
   withApiOptions(vm.command('rm'))
     .alias('delete')

@@ -48,7 +48,7 @@ export async function down(options: DownOptions): Promise<void> {
       await stopProcess(places(config).controllerPid, 'controller');
       if (running.host.health !== null) deleted.push(...(await deleteThroughHost(config, staying, context)));
     }
-    const stopped = await stopDaemons(config);
+    const stopped = await stopDaemons(config, options.keepVms === true ? 'stay' : 'configured');
     if (running.controller.process !== null && !stopped.includes('controller')) stopped.push('controller');
     if (options.keepVms !== true) await endNamespace(run, config, signal);
     if (options.purge === true) await purge(config);

@@ -8,7 +8,13 @@ import { stopDaemons } from './stop-daemons.ts';
 const LOOK_MS = 500;
 const SHOWN_LEVELS = new Set(['warn', 'error', 'fatal']);
 
-/** Shows warnings of both daemons until Ctrl-C, then stops them; VMs go on. */
+const fateWords: Readonly<Record<Config['host']['onStop'], string>> = {
+  stay: 'VMs go on',
+  hibernate: 'CLI VMs are hibernated, others deleted (`host.onStop`)',
+  delete: 'VMs are deleted (`host.onStop`)',
+};
+
+/** Shows warnings of both daemons until Ctrl-C, then stops them; what becomes of the VMs is configured. */
 export async function stayInForeground(config: Config, { out, signal }: Context): Promise<void> {
   const { hostLog, controllerLog, hostPid, controllerPid } = places(config);
   const watched = [
@@ -36,8 +42,8 @@ export async function stayInForeground(config: Config, { out, signal }: Context)
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-  out.note('stopping the daemons; VMs go on');
-  await stopDaemons(config);
+  out.note(`stopping the daemons; ${fateWords[config.host.onStop]}`);
+  await stopDaemons(config, 'configured');
   await look();
   if (dead !== undefined)
     throw new HearthError('internal', `the ${dead} daemon ended by itself; the other one was stopped`, {

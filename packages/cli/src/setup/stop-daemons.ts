@@ -4,27 +4,45 @@ import { places } from './places.ts';
 import { livingProcess, signalProcess } from './process-identity.ts';
 
 const STOP_TIMEOUT_MS = 30_000;
+/** VMs are saved or deleted before the daemon ends. */
+const SAVE_TIMEOUT_MS = 10 * 60_000;
 const KILL_TIMEOUT_MS = 10_000;
 const LOOK_MS = 50;
 
+/** What becomes of the VMs. configured: as `host.onStop` says (SIGTERM to the host daemon); stay: they go on (SIGINT). */
+export type FateOfVms = 'configured' | 'stay';
+
 /** The controller first: it must not answer for a host that is gone. */
-export async function stopDaemons(config: Config): Promise<string[]> {
+export async function stopDaemons(config: Config, vms: FateOfVms): Promise<string[]> {
   const { hostPid, controllerPid } = places(config);
   const stopped: string[] = [];
   if (await stopProcess(controllerPid, 'controller')) stopped.push('controller');
-  if (await stopProcess(hostPid, 'host daemon')) stopped.push('host daemon');
+  const saves = vms === 'configured' && config.host.onStop !== 'stay';
+  const how = saves
+    ? { signal: 'SIGTERM' as const, timeoutMs: SAVE_TIMEOUT_MS }
+    : { signal: 'SIGINT' as const, timeoutMs: STOP_TIMEOUT_MS };
+  if (await stopProcess(hostPid, 'host daemon', how)) stopped.push('host daemon');
   return stopped;
 }
 
-/** Ends the process of a pid file: SIGTERM, and SIGKILL where it does not listen. False where none was running. */
-export async function stopProcess(pidFile: string, title: string): Promise<boolean> {
+interface HowToEnd {
+  signal: NodeJS.Signals;
+  timeoutMs: number;
+}
+
+/** Ends the process of a pid file: politely, and by SIGKILL where it does not listen. False where none was running. */
+export async function stopProcess(
+  pidFile: string,
+  title: string,
+  { signal: first, timeoutMs: patienceMs }: HowToEnd = { signal: 'SIGTERM', timeoutMs: STOP_TIMEOUT_MS },
+): Promise<boolean> {
   const identity = await livingProcess(pidFile);
   if (identity === null) {
     await rm(pidFile, { force: true });
     return false;
   }
   for (const [signal, timeoutMs] of [
-    ['SIGTERM', STOP_TIMEOUT_MS],
+    [first, patienceMs],
     ['SIGKILL', KILL_TIMEOUT_MS],
   ] as const) {
     await signalProcess(identity, signal);

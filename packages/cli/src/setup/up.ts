@@ -136,7 +136,7 @@ async function bringUp(
   } catch (error) {
     // Half a Hearth is none: what this start began is ended, what ran before it stays.
     if (ranBefore === null) {
-      await stopDaemons(config);
+      await stopDaemons(config, 'stay');
       await removeEmptyNamespace(run, config, AbortSignal.timeout(ROLLBACK_TIMEOUT_MS));
     }
     throw error;

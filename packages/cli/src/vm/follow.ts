@@ -2,12 +2,13 @@ import {
   fromProblem,
   errorTable,
   HearthError,
+  hintFor,
   pause,
   startProgress,
   vmEventSchema,
   vmIdSchema,
   type BootPhase,
-  type Failure,
+  type Finding,
   type PhaseMark,
   type Vm,
   type VmId,
@@ -15,6 +16,7 @@ import {
 } from '@hearth/contract';
 import type { Api } from '../api/client.ts';
 import { readServerSentEvents } from '../api/server-sent-events.ts';
+import { plainLine } from '../terminal/plain-text.ts';
 
 export interface FollowOptions {
   signal: AbortSignal;
@@ -75,23 +77,34 @@ export async function followVm(
 const newPhases = ({ timeline }: Vm, told: ReadonlySet<BootPhase>): PhaseMark[] =>
   timeline.phases.filter(({ phase }) => !told.has(phase)).toSorted((a, b) => a.atMs - b.atMs);
 
-/** The stored cause of a failed VM, or of a failed resumption, as an error of ours. */
-export function failureError(vm: Pick<Vm, 'id' | 'failure'>): HearthError {
-  const failure: Failure | null = vm.failure;
+/** The stored cause of a failed VM, or of a failed resumption, as an error of ours; with what `why` found. */
+export function failureError(vm: Pick<Vm, 'id' | 'failure' | 'finding'>): HearthError {
+  const { failure, finding } = vm;
   if (failure === null)
-    return new HearthError('guest_not_ready', `${vm.id} failed, and no cause was stored`, { vmId: vm.id });
+    return new HearthError('guest_not_ready', `${vm.id} failed, and no cause was stored`, {
+      vmId: vm.id,
+      ...(finding === null ? {} : { hint: foundHint(vm.id, finding) }),
+    });
   return fromProblem({
     ...failure,
     type: `urn:hearth:error:${failure.code}`,
     status: errorTable[failure.code].status,
     retryable: errorTable[failure.code].retryable,
-    detail: `${vm.id}: ${failure.detail}`,
-    hint: failure.hint.includes('vm console')
-      ? failure.hint
-      : `${failure.hint} The console: hearth vm console ${vm.id}`,
+    detail: `${vm.id}: ${failure.detail}${finding === null ? '' : foundWords(finding, failure.detail)}`,
+    hint: finding === null ? consoleHint(vm.id, failure.hint) : foundHint(vm.id, finding),
     vmId: vm.id,
   });
 }
+
+/** Its detail where the failure doesn't say the same. */
+const foundWords = ({ title, layer, detail }: Finding, failed: string): string =>
+  `. Found (${layer}): ${title}${detail === '' || failed.includes(detail) ? '' : `: ${plainLine(detail)}`}`;
+
+const foundHint = (vmId: string, { hint }: Finding): string =>
+  `${hintFor(hint, vmId)} All layers: hearth why ${vmId}`;
+
+const consoleHint = (vmId: string, hint: string): string =>
+  hint.includes('vm console') ? hint : `${hint} The console: hearth vm console ${vmId}`;
 
 /** A boot's own deadline is the controller's; this one only keeps us from waiting for ever. */
 export const BOOT_TIMEOUT_MS = 20 * 60_000;

@@ -10,7 +10,11 @@ export async function listVms(options: CommonOptions & { all?: boolean }): Promi
     const vms = options.all === true ? await allVms(api, signal) : await ownVms(api, signal);
     if (out.json) out.value({ vms });
     else if (vms.length === 0) out.note('There is no VM; make one with: hearth vm create --kind cli');
-    else out.line(renderVms(vms, Date.now(), out.paint, { owners: options.all === true }));
+    else {
+      out.line(renderVms(vms, Date.now(), out.paint, { owners: options.all === true }));
+      const found = vms.find(({ finding }) => finding !== null);
+      if (found !== undefined) out.note(`More on a VM that failed or doesn’t answer: hearth why ${found.id}`);
+    }
   });
 }
 
@@ -38,7 +42,7 @@ export function renderVms(
     vms.map((vm) => [
       vm.id,
       vm.kind,
-      paintState(vm.state, paint),
+      paintCondition(vm, paint),
       vm.ip ?? '-',
       String(vm.cpus),
       `${vm.memMiB} MiB`,
@@ -52,15 +56,20 @@ export function renderVms(
 export const ownerInWords = ({ userId }: Pick<Vm, 'userId'>): string => userId ?? 'warm pool';
 
 /** What its state alone doesn't tell. */
-function note({ failure, hibernatedAt, deletesAt }: Vm, nowMs: number): string {
+function note({ failure, finding, hibernatedAt, deletesAt }: Vm, nowMs: number): string {
   return [
     ...(failure === null ? [] : [failure.title]),
+    ...(finding === null ? [] : [finding.title]),
     ...(hibernatedAt === null ? [] : [`hibernated for ${formatAge(hibernatedAt, nowMs)}`]),
     ...(deletesAt === null ? [] : [`deleted on ${deletesAt.slice(0, 10)}`]),
   ].join(', ');
 }
 
-export function paintState(state: Vm['state'], paint: Paint): string {
+/** Its state; `unhealthy` for one that was ready and doesn’t answer as it should. */
+export const paintCondition = ({ state, finding }: Vm, paint: Paint): string =>
+  state === 'ready' && finding !== null ? paint.bad('unhealthy') : paintState(state, paint);
+
+function paintState(state: Vm['state'], paint: Paint): string {
   if (state === 'ready') return paint.good(state);
   if (state === 'failed') return paint.bad(state);
   return state === 'deleted' ? paint.dim(state) : paint.warn(state);
