@@ -17,6 +17,14 @@ export function hostsFile(reservations: Iterable<Reservation>): string {
     .join('');
 }
 
+/** What such a file reserves; other lines are left out. */
+export function parseHostsFile(text: string): { mac: string; ip: string }[] {
+  return text.split('\n').flatMap((line) => {
+    const [mac = '', , ip = ''] = line.split(',');
+    return /^[0-9a-f:]{17}$/i.test(mac) && /^\d+(\.\d+){3}$/.test(ip) ? [{ mac: mac.toLowerCase(), ip }] : [];
+  });
+}
+
 /** The command line of dnsmasq; no configuration of the system is read. */
 export function dnsmasqArguments(
   plan: NetworkPlan,

@@ -238,6 +238,9 @@ const elementCommands = (verb: 'add' | 'delete', pin: Pin): Command[] =>
     [verb]: { element: { family: 'bridge', table: TABLE, name, elem: [element] } },
   }));
 
+/** A pin as the kernel's list of them is read. */
+export const pinText = ({ tap, mac, ip }: Pin): string => `${tap} ${mac} ${ip}`;
+
 const pinElement = ({ tap, mac, ip }: Pin): Json => concat(tap, mac, ip);
 const stationElement = ({ tap, mac }: Pin): Json => concat(tap, mac);
 const targetElement = ({ ip, port }: AllowedTarget): Json => concat(ip, port);

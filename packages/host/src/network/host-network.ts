@@ -27,9 +27,11 @@ import {
   tapsOf,
 } from './links.ts';
 import { writeKernelSetting } from './kernel-settings.ts';
-import { askName, networkChecks, type AskName } from './network-checks.ts';
-import { applyRules, listTable, type TableListing } from './nftables.ts';
+import { answerFault, askName, networkChecks, type AskName } from './network-checks.ts';
+import { applyRules } from './nftables.ts';
+import { observeNetwork, type ExpectedRules, type NetworkSight } from './observe-network.ts';
 import { findUpstream } from './resolvers.ts';
+import { listRuleset, requireTable, tableOf } from './ruleset.ts';
 import type { Run, StartChild } from './run-port.ts';
 
 interface HostNetworkOptions {
@@ -39,6 +41,8 @@ interface HostNetworkOptions {
   now?: () => number;
   /** Both run in Hearth's namespace: in the daemon because it lives there. */
   run?: Run;
+  /** Runs in the machine's own namespace. */
+  runOutside?: Run;
   startChild?: StartChild;
   ask?: AskName;
 }
@@ -57,6 +61,8 @@ export interface HostNetwork {
   attach(address: Address, progress: Progress): Promise<void>;
   /** Takes away all that attach made, the lease included. May be repeated; every step is tried. */
   detach(address: Address, signal?: AbortSignal): Promise<void>;
+  /** What the machine shows, now. Throws network_failed. */
+  sight(progress: Progress): Promise<NetworkSight>;
   checks(signal?: AbortSignal): Promise<Check[]>;
   leaseOf(mac: string): Promise<Lease | undefined>;
   /** Calls at each DHCPACK; returns how to end that. */
@@ -74,6 +80,8 @@ export function createHostNetwork({
   log,
   now = Date.now,
   run = runHere,
+  runOutside = (command, args, options) =>
+    run('nsenter', ['--net=/proc/1/ns/net', command, ...args], options),
   startChild = startChildHere,
   ask = askName,
 }: HostNetworkOptions): HostNetwork {
@@ -83,8 +91,7 @@ export function createHostNetwork({
   const listeners = new Set<(event: LeaseEvent) => void>();
   const attached = new Map<string, Address>();
   let dnsmasq: Dnsmasq | null = null;
-  /** The rules as the kernel listed them right after we set them. */
-  let expected: Record<'bridge' | 'inet', TableListing['rules']> | null = null;
+  let expected: ExpectedRules | null = null;
   let queue: Promise<void> = Promise.resolve();
 
   /** One change at a time: what sync reads must not be made by attach meanwhile. */
@@ -110,11 +117,11 @@ export function createHostNetwork({
       [...bridgeTable([...attached.values()]), ...namespaceTable(firewall)],
       progress.signal,
     );
-    const bridge = await listTable(run, 'bridge', TABLE, progress.signal);
-    const inet = await listTable(run, 'inet', TABLE, progress.signal);
-    if (bridge === null || inet === null)
-      throw new HearthError('network_failed', 'the firewall is not there right after it was set');
-    expected = { bridge: bridge.rules, inet: inet.rules };
+    const ruleset = await listRuleset(run, progress.signal);
+    expected = {
+      bridge: requireTable(ruleset, 'bridge', TABLE).rules,
+      inet: requireTable(ruleset, 'inet', TABLE).rules,
+    };
   }
 
   async function matchTaps(progress: Progress): Promise<void> {
@@ -162,6 +169,15 @@ export function createHostNetwork({
       },
     });
 
+  const dnsmasqFault = async (): Promise<string | null> =>
+    dnsmasq === null ? 'dnsmasq was not started' : (dnsmasq.fault() ?? (await answerFault(ask, plan)));
+
+  const sight = (progress: Progress): Promise<NetworkSight> =>
+    observeNetwork({
+      ...{ run, runOutside, plan, expected, dnsmasqFault, progress, uplink: config.network.uplink },
+      paths: dnsmasqPaths(config.runDir, config.stateDir),
+    });
+
   const ownProgress = (what: string, timeoutMs: number, signal?: AbortSignal): Progress =>
     startProgress({ what, timeoutMs, log, ...(signal === undefined ? {} : { signal }) });
 
@@ -173,7 +189,7 @@ export function createHostNetwork({
         await mkdir(config.stateDir, { recursive: true });
         await setNamespaceSettings(run, progress.signal);
         // The pins of VMs at work stay until sync replaces them by those of the book.
-        const pinned = await listTable(run, 'bridge', TABLE, progress.signal);
+        const pinned = tableOf(await listRuleset(run, progress.signal), 'bridge', TABLE);
         await applyRules(
           run,
           [...(pinned === null ? bridgeTable([]) : []), ...namespaceTable(firewall)],
@@ -246,16 +262,16 @@ export function createHostNetwork({
       });
     },
 
-    checks: (signal) =>
-      networkChecks({
-        run,
-        ask,
-        plan,
-        progress: ownProgress('checks of the network', CHECKS_TIMEOUT_MS, signal),
-        attached: [...attached.values()],
-        expected,
-        dnsmasqFault: dnsmasq === null ? 'dnsmasq was not started' : dnsmasq.fault(),
-      }),
+    sight,
+
+    async checks(signal) {
+      try {
+        const seen = await sight(ownProgress('checks of the network', CHECKS_TIMEOUT_MS, signal));
+        return networkChecks(seen, plan, [...attached.values()]);
+      } catch (error) {
+        return [{ name: 'network', ok: false, detail: asHearthError(error).detail }];
+      }
+    },
 
     async leaseOf(mac) {
       return (await running().leases()).find((lease) => lease.mac === mac.toLowerCase());

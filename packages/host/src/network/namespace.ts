@@ -7,9 +7,10 @@ import { endRecordedDnsmasq } from './dnsmasq-record.ts';
 import { hostTable } from './firewall.ts';
 import { parseList } from './ip-json.ts';
 import { setOnlyAddress } from './interface-address.ts';
-import { applyRules, deleteTable, dropsForwarded } from './nftables.ts';
+import { applyRules, deleteTable } from './nftables.ts';
 import { findUpstream } from './resolvers.ts';
 import { writeKernelSetting } from './kernel-settings.ts';
+import { dropsOfOthers, listRuleset } from './ruleset.ts';
 import type { Run } from './run-port.ts';
 
 const NAMESPACE_FOLDER = '/run/netns';
@@ -107,8 +108,13 @@ export async function prepareNamespace(config: Config, run: Run, progress: Progr
   if (uplink === 'nat') {
     await ip(...inside, 'route', 'replace', 'default', 'via', plan.transitHost);
     await writeKernelSetting(run, 'net/ipv4/ip_forward', '1');
-    for (const chain of await dropsForwarded(run, progress.signal)) {
-      const warning = `the firewall chain ${chain} of this machine drops what it doesn't know: VMs reach the internet only if it accepts packets from and to ${plan.uplinkHost}`;
+    const drops = dropsOfOthers(await listRuleset(run, progress.signal), {
+      own: (_family, table) => table === plan.hostTable,
+      hooks: ['forward'],
+      uplink: plan.uplinkHost,
+    });
+    for (const drop of drops) {
+      const warning = `the firewall chain ${drop} on this machine: VMs reach the internet only if it accepts packets from and to ${plan.uplinkHost}`;
       progress.log(warning);
       steps.push(warning);
     }

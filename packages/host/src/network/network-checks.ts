@@ -1,11 +1,9 @@
-import { asHearthError, type Address, type Check, type Progress } from '@hearth/contract';
+import { asHearthError, type Address, type Check } from '@hearth/contract';
 import { Resolver } from 'node:dns/promises';
 import type { NetworkPlan } from './addressing.ts';
 import { PROBE_NAME } from './dnsmasq-arguments.ts';
-import { TABLE, type Pin } from './firewall.ts';
-import { listLinks } from './links.ts';
-import { listTable } from './nftables.ts';
-import type { Run } from './run-port.ts';
+import { pinText } from './firewall.ts';
+import type { NetworkSight } from './observe-network.ts';
 
 /** Asks a DNS server for the IPv4 addresses of a name. */
 export type AskName = (server: string, name: string, timeoutMs: number) => Promise<string[]>;
@@ -16,90 +14,64 @@ export const askName: AskName = (server, name, timeoutMs) => {
   return resolver.resolve4(name);
 };
 
-interface ChecksInput {
-  run: Run;
-  ask: AskName;
-  plan: NetworkPlan;
-  progress: Progress;
-  attached: readonly Address[];
-  expected: Record<'bridge' | 'inet', string> | null;
-  dnsmasqFault: string | null;
-}
-
 const ANSWER_TIMEOUT_MS = 1000;
 
-/** Whether the network really is what it should be. */
-export async function networkChecks(input: ChecksInput): Promise<Check[]> {
-  return Promise.all([
-    check('bridge', () => checkBridge(input)),
-    check('dnsmasq', () => checkDnsmasq(input)),
-    check('firewall', () => checkFirewall(input)),
-  ]);
-}
-
-/** @param probe says what is wrong by throwing, and otherwise what it saw */
-async function check(name: string, probe: () => Promise<Finding>): Promise<Check> {
+/** null where dnsmasq answers as ours does, else why not. */
+export async function answerFault(ask: AskName, { gateway }: NetworkPlan): Promise<string | null> {
   try {
-    const { fault, seen } = await probe();
-    return { name, ok: fault === undefined, detail: fault ?? seen };
+    const answer = await ask(gateway, PROBE_NAME, ANSWER_TIMEOUT_MS);
+    return answer[0] === gateway ? null : `dnsmasq answered ${answer.join(', ') || 'nothing'}`;
   } catch (error) {
-    return { name, ok: false, detail: asHearthError(error).detail };
+    return `dnsmasq does not answer at ${gateway}: ${asHearthError(error).detail}`;
   }
 }
 
-interface Finding {
-  fault?: string;
-  seen: string;
-}
-
-async function checkBridge({ run, plan, progress, attached }: ChecksInput): Promise<Finding> {
-  const links = await listLinks(run, progress.signal);
-  const bridge = links.find(({ ifname }) => ifname === plan.bridge);
+/** Whether the network really is what it should be, in short. */
+export function networkChecks(sight: NetworkSight, plan: NetworkPlan, attached: readonly Address[]): Check[] {
+  const check = (name: string, fault: string | null, seen: string): Check => ({
+    name,
+    ok: fault === null,
+    detail: fault ?? seen,
+  });
   const cidr = `${plan.gateway}/${plan.prefixLength}`;
-  const seen = `${plan.bridge} is up with ${cidr} and ${attached.length} VMs`;
-  if (bridge === undefined) return { seen, fault: `there is no bridge ${plan.bridge}` };
-  if (bridge.flags?.includes('UP') !== true) return { seen, fault: `${plan.bridge} is down` };
-  const addresses = (bridge.addr_info ?? []).map(
-    ({ local, prefixlen }) => `${local ?? ''}/${prefixlen ?? ''}`,
-  );
-  if (!addresses.includes(cidr))
-    return { seen, fault: `${plan.bridge} has ${addresses.join(', ') || 'no address'} instead of ${cidr}` };
-  const missing = attached.filter(
-    ({ tap }) => !links.some(({ ifname, master }) => ifname === tap && master === plan.bridge),
-  );
-  if (missing.length > 0)
-    return {
-      seen,
-      fault: `not on the bridge: ${missing.map(({ tap, hostname }) => `${tap} of ${hostname}`).join(', ')}`,
-    };
-  return { seen };
+  return [
+    check(
+      'bridge',
+      bridgeFault(sight, plan, attached),
+      `${plan.bridge} is up with ${cidr} and ${attached.length} VMs`,
+    ),
+    check('dnsmasq', sight.dnsmasqFault, `dnsmasq answers at ${plan.gateway}`),
+    check(
+      'firewall',
+      firewallFault(sight, attached),
+      `the rules are as they were set, with ${attached.length} interfaces pinned`,
+    ),
+  ];
 }
 
-async function checkDnsmasq({ ask, plan, dnsmasqFault }: ChecksInput): Promise<Finding> {
-  const seen = `dnsmasq answers at ${plan.gateway}`;
-  if (dnsmasqFault !== null) return { seen, fault: dnsmasqFault };
-  const answer = await ask(plan.gateway, PROBE_NAME, ANSWER_TIMEOUT_MS);
-  if (answer[0] !== plan.gateway)
-    return { seen, fault: `dnsmasq answered ${answer.join(', ') || 'nothing'}` };
-  return { seen };
+function bridgeFault(
+  { links }: NetworkSight,
+  { bridge, gateway, prefixLength }: NetworkPlan,
+  attached: readonly Address[],
+): string | null {
+  const found = links.find(({ name }) => name === bridge);
+  const cidr = `${gateway}/${prefixLength}`;
+  if (found === undefined) return `there is no bridge ${bridge}`;
+  if (!found.up) return `${bridge} is down`;
+  if (!found.addresses.includes(cidr))
+    return `${bridge} has ${found.addresses.join(', ') || 'no address'} instead of ${cidr}`;
+  const ports = new Set(links.filter(({ master }) => master === bridge).map(({ name }) => name));
+  const missing = attached.filter(({ tap }) => !ports.has(tap));
+  return missing.length === 0
+    ? null
+    : `not on the bridge: ${missing.map(({ tap, hostname }) => `${tap} of ${hostname}`).join(', ')}`;
 }
 
-async function checkFirewall({ run, progress, attached, expected }: ChecksInput): Promise<Finding> {
-  const seen = `the rules are as they were set, with ${attached.length} interfaces pinned`;
-  if (expected === null) return { seen, fault: 'the firewall was not set' };
-  for (const family of ['bridge', 'inet'] as const) {
-    const listing = await listTable(run, family, TABLE, progress.signal);
-    if (listing === null) return { seen, fault: `the table ${TABLE} of family ${family} is gone` };
-    if (listing.rules !== expected[family])
-      return { seen, fault: `the rules of family ${family} were changed by something else` };
-    if (family === 'inet') continue;
-    const pins = attached.map(({ tap, mac, ip }: Pin) => `${tap} ${mac} ${ip}`).sort();
-    const found = listing.elements['pinned'] ?? [];
-    if (pins.join('\n') !== found.join('\n'))
-      return {
-        seen,
-        fault: `pinned are ${found.join(', ') || 'none'} instead of ${pins.join(', ') || 'none'}`,
-      };
-  }
-  return { seen };
+function firewallFault({ rulesFault, pins }: NetworkSight, attached: readonly Address[]): string | null {
+  if (rulesFault !== null) return rulesFault;
+  const wanted = attached.map(pinText).sort();
+  const found = pins.toSorted();
+  return wanted.join('\n') === found.join('\n')
+    ? null
+    : `pinned are ${found.join(', ') || 'none'} instead of ${wanted.join(', ') || 'none'}`;
 }

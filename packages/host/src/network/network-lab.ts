@@ -138,6 +138,7 @@ export async function openLab(): Promise<Lab> {
         config,
         log: (message) => lines?.push(message),
         run: inside,
+        runOutside: machine,
         startChild: (command, args, onLine) =>
           startIn(config.name)(command, args, (line) => {
             lines?.push(line);
