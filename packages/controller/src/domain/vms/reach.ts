@@ -1,5 +1,5 @@
-import { HearthError } from '@hearth/contract';
-import { isResuming, type VmRecord } from './vm-record.ts';
+import { HearthError, hintFor } from '@hearth/contract';
+import { isComingBack, type VmRecord } from './vm-record.ts';
 
 /**
  * Why one can't reach into a VM now: vm_deleted, vm_hibernated, or vm_not_ready with its failure where it has one; null where
@@ -31,6 +31,34 @@ export function requireReach(vm: VmRecord): void {
   if (reason !== null) throw reason;
 }
 
+/**
+ * Throws vm_not_ready, with what `why` found, for a VM that stopped answering: nothing new is begun in it. One still reaches into
+ * it for files and commands, as far as it lets one.
+ */
+export function requireHealthy({ id, finding }: VmRecord): void {
+  if (finding === null) return;
+  throw new HearthError('vm_not_ready', `${id} does not answer: ${finding.title}: ${finding.detail}`, {
+    vmId: id,
+    hint: hintFor(finding.hint, id),
+  });
+}
+
+/** Throws conflict where a VM is not one that can be restarted now; vm_deleted and the like where it is not there. */
+export function requireRestartable(vm: VmRecord): void {
+  const { id, kind, userId, state } = vm;
+  if (kind !== 'cli' || userId === null)
+    throw new HearthError('conflict', `${id} is ${userId === null ? 'a warm VM' : `of kind ${kind}`}`, {
+      vmId: id,
+      hint: 'Only CLI VMs can be restarted: delete it and create another.',
+    });
+  if (state === 'ready') return;
+  if (state === 'deleting' || state === 'deleted') requireReach(vm);
+  throw new HearthError('conflict', `${id} is ${state}`, {
+    vmId: id,
+    hint: 'Only a VM that is `ready` can be restarted.',
+  });
+}
+
 /** Throws not_a_desktop for a VM of a kind that has none. */
 export function requireDesktop({ id, kind }: VmRecord): void {
   if (kind !== 'browser') throw new HearthError('not_a_desktop', `${id} is of kind ${kind}`, { vmId: id });
@@ -40,11 +68,11 @@ export function requireDesktop({ id, kind }: VmRecord): void {
 export const goneForGood = (vm: VmRecord): HearthError | null =>
   vm.state === 'requested' || vm.state === 'starting' ? null : outOfReach(vm);
 
-/** Would a resumption bring one into a VM, or is one under way? */
+/** Would a resumption bring one into a VM, or is it on its way back? */
 export const isAsleep = (vm: VmRecord): boolean =>
-  vm.state === 'hibernated' || vm.state === 'hibernating' || isResuming(vm);
+  vm.state === 'hibernated' || vm.state === 'hibernating' || isComingBack(vm);
 
-/** Why a resumption that was waited for did not lead into the VM. */
+/** Why the way back of a VM that was waited for did not lead into it. */
 export function notResumed(vm: VmRecord): HearthError | null {
   const { id, state, failure } = vm;
   if (state === 'ready') return null;
@@ -53,8 +81,8 @@ export function notResumed(vm: VmRecord): HearthError | null {
       vmId: id,
       hint: failure.hint,
     });
-  if (isResuming(vm))
-    return new HearthError('deadline_exceeded', `${id} is still being resumed`, { vmId: id });
+  if (isComingBack(vm))
+    return new HearthError('deadline_exceeded', `${id} is still coming back`, { vmId: id });
   return outOfReach(vm);
 }
 

@@ -2,6 +2,7 @@ import {
   bootPhases,
   HearthError,
   hostVmStates,
+  makeFinding,
   toFailure,
   vmStates,
   type HostVm,
@@ -11,7 +12,15 @@ import {
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nextState, vmEvents, vmStateTable } from './state-table.ts';
-import { advance, newVm, observe, resumptionTakenBack, taken, type VmRecord } from './vm-record.ts';
+import {
+  advance,
+  isComingBack,
+  newVm,
+  observe,
+  resumptionTakenBack,
+  taken,
+  type VmRecord,
+} from './vm-record.ts';
 
 const NOW = new Date('2026-01-01T00:00:00.000Z');
 const KEEP_DAYS = 14;
@@ -81,9 +90,13 @@ describe('VM state table', () => {
             expect(next.failure).toEqual(vm.failure);
           }
           if (vm.state === 'deleting') expect(next.state).toBe('deleted');
-          const restarted = vm.state === 'hibernated' && ['starting', 'ready'].includes(next.state);
+          const restarted =
+            (vm.state === 'hibernated' && ['starting', 'ready'].includes(next.state)) ||
+            (vm.state === 'ready' && next.state === 'starting');
           if (restarted) {
             expect(next.failure).toBeNull();
+            expect(next.finding).toBeNull();
+            if (next.state === 'starting') expect(next.readyAt).toBeNull();
           } else {
             if (vm.readyAt !== null) expect(next.readyAt).toBe(vm.readyAt);
             expect(next.timeline.phases.length).toBeGreaterThanOrEqual(vm.timeline.phases.length);
@@ -159,6 +172,24 @@ describe('VM state table', () => {
     expect(failed).toMatchObject({ state: 'hibernated', failure: FAILURE, ip: null });
     const back = resumptionTakenBack(starting, vm, at(6));
     expect(back).toEqual({ ...vm, version: starting.version + 1, askedAt: starting.askedAt });
+  });
+
+  it('a restart, whoever asked for it, counts its phases anew, and what was found is gone', () => {
+    const finding = makeFinding('agent_hung', 'agent', 'no answer for 30 s', NOW);
+    const well = observe(fresh(), hostVm('ready', bootPhases.length), NOW, KEEP_DAYS) ?? fresh();
+    const ill = observe(well, { ...hostVm('ready', bootPhases.length), finding }, at(1), KEEP_DAYS) ?? well;
+    expect(ill).toMatchObject({ state: 'ready', finding, readyAt: well.readyAt });
+    const again = observe(ill, hostVm('creating', 1), at(2), KEEP_DAYS) ?? ill;
+    const timeline = { startedAt: at(2).toISOString(), phases: [{ phase: bootPhases[0], atMs: 0 }] };
+    expect(again).toMatchObject({ state: 'starting', readyAt: null, finding: null, timeline });
+    expect(isComingBack(again)).toBe(true);
+    const up = observe(
+      again,
+      { ...hostVm('ready', 0), phases: [{ phase: 'ready', atMs: 900 }] },
+      at(3),
+      KEEP_DAYS,
+    );
+    expect(up?.readyAt).toBe(new Date(at(2).getTime() + 900).toISOString());
   });
 
   it('a warm VM that is taken begins then, whatever the host says of its boot', () => {

@@ -23,6 +23,7 @@ export type VmEvent = (typeof vmEvents)[number];
 /**
  * state × event → state; an event that isn't listed changes nothing.
  * `requested` + host_gone is silence on purpose: the host was not told of it yet.
+ * `ready` + accepted_by_host: it is restarted, by its owner or by the host's watchdog.
  * `hibernating` + host_ready: it didn't work out, and the VM goes on. `hibernated` + accepted_by_host or host_ready: the host
  * resumes it although the call that asked for it broke.
  * `failed` keeps its outcome (F22): only deletion leads on. `deleted` is terminal.
@@ -42,6 +43,7 @@ export const vmStateTable: Readonly<Record<VmState, Readonly<Partial<Record<VmEv
     delete_requested: 'deleting',
   },
   ready: {
+    accepted_by_host: 'starting',
     hibernate_requested: 'hibernating',
     host_hibernating: 'hibernating',
     host_hibernated: 'hibernated',

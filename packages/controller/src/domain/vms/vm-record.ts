@@ -113,8 +113,8 @@ export function markPhase(vm: VmRecord, phase: BootPhase, now: Date): VmRecord |
   };
 }
 
-/** Is it on its way back from hibernation? Only a resumption starts a VM at another time than it was made. */
-export const isResuming = (vm: VmRecord): boolean =>
+/** Is it on its way up again, resumed or restarted? Only those start a VM at another time than it was made. */
+export const isComingBack = (vm: VmRecord): boolean =>
   vm.state === 'starting' && vm.timeline.startedAt !== vm.createdAt;
 
 const lost = (vm: VmRecord, now: Date): Failure =>
@@ -138,8 +138,11 @@ export function advance(
       if (vm.state === 'hibernating') return next;
       return { ...(vm.state === 'hibernated' ? restarted(next) : next), readyAt: now.toISOString() };
     case 'starting':
-      if (vm.state !== 'hibernated') return next;
-      return restarted(event === 'resume_requested' ? { ...next, askedAt: now.toISOString() } : next);
+      if (vm.state === 'requested') return next;
+      // That the host restarts a VM, or goes on with a resumption, is seen where it begins.
+      return restarted(
+        vm.state === 'ready' || event === 'resume_requested' ? { ...next, askedAt: now.toISOString() } : next,
+      );
     case 'hibernated':
       return { ...next, ip: null, hibernatedAt: now.toISOString(), failure, finding: null };
     case 'failed':
