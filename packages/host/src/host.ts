@@ -21,6 +21,7 @@ import { createGoldenService } from './snapshots/golden-service.ts';
 import { freeMemMiB } from './vms/admission.ts';
 import type { VmHost } from './vms/vm-host.ts';
 import { vmPaths } from './vms/vm-paths.ts';
+import { createWatchdog } from './vms/watchdog.ts';
 
 const HOST_VERSION = '0.1.0';
 const DISK_LOW_MIB = 1024;
@@ -40,8 +41,8 @@ export interface HostOptions {
 export interface Host {
   readonly vms: VmHost;
   readonly socketPath: string;
-  /** Lets go of everything; VMs go on. */
-  close(): Promise<void>;
+  /** Takes no calls any more, does with the VMs as told, and lets go of everything. */
+  close(vms: Config['host']['onStop']): Promise<void>;
 }
 
 /** Puts the host daemon together. Runs as root inside the network namespace of this Hearth. */
@@ -103,18 +104,27 @@ export async function openHost({
         throw new HearthError('forbidden', `user ${uid} may not call the host daemon`);
     },
   });
+  const watchdog = createWatchdog({
+    ...{ config, log },
+    vms: () => vms.living(),
+    suspects: () => new Set(),
+    slowness: async () => (await vmmSource.probe()).slowness,
+  });
   const socketPath = join(config.runDir, 'host.sock');
   await rm(socketPath, { force: true });
   await server.listen({ path: socketPath });
   await chown(socketPath, 0, callerGid);
   await chmod(socketPath, 0o660);
   goldens.start(vms);
+  watchdog.start();
   return {
     vms,
     socketPath,
-    close: async () => {
+    close: async (fate) => {
       await server.close();
+      await watchdog.stop();
       await goldens.close();
+      if (fate !== 'stay') await vms.endAll(fate);
       await runtime.close();
       await rm(socketPath, { force: true });
     },

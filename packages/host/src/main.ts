@@ -38,7 +38,11 @@ const logger = pino({
   formatters: { level: (level) => ({ level }) },
   timestamp: pino.stdTimeFunctions.isoTime,
 });
-const log: Log = (message, fields) => logger.info(fields ?? {}, message);
+const log: Log = (message, fields = {}) => {
+  // What went wrong names its code, or the error.
+  if ('code' in fields || 'error' in fields) logger.warn(fields, message);
+  else logger.info(fields, message);
+};
 const identitySchema = z.object({ pid: z.number(), startTicks: z.number() });
 const PREPARE_TIMEOUT_MS = 60_000;
 
@@ -110,8 +114,10 @@ async function serve(config: Config): Promise<void> {
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) return;
     stopping = true;
-    log('host daemon stops; VMs go on', { signal });
-    void host.close().then(
+    // Whoever asks for it in person (`hearth down --keep-vms`, an interrupt) has decided about the VMs.
+    const fate = signal === 'SIGTERM' ? config.host.onStop : 'stay';
+    log('host daemon stops', { signal, vms: fate });
+    void host.close(fate).then(
       () => process.exit(0),
       (error: unknown) => {
         reportFatal(error);

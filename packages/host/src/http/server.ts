@@ -28,6 +28,8 @@ import { addTerminalRoute } from '../tunnel/terminal-route.ts';
 import { acceptTunnels } from '../tunnel/tunnels.ts';
 import type { VmHost } from '../vms/vm-host.ts';
 import { addCredentialRoutes } from './credential-routes.ts';
+import { addHealthRoutes } from './health-routes.ts';
+import { logCalls } from './log-calls.ts';
 import { answerProblems } from './problems.ts';
 import { addSnapshotRoutes, type SnapshotRoutesDeps } from './snapshot-routes.ts';
 
@@ -60,12 +62,13 @@ export function createHostServer({
 }: HostServerDeps): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     requestIdHeader: 'x-request-id',
     forceCloseConnections: true,
     exposeHeadRoutes: false,
   });
   answerProblems(app);
+  logCalls(app);
   app.addHook('onRequest', (request, _reply, done) => {
     checkPeer(request);
     done();
@@ -126,6 +129,7 @@ export function createHostServer({
     return reply.type('text/plain; charset=utf-8').send(Readable.from(text));
   });
 
+  addHealthRoutes(app, { idOf, vms });
   addSnapshotRoutes(app, snapshots);
   addCredentialRoutes(app, { idOf, credentials: (id) => vms.credentials(id) });
   const tunnels = acceptTunnels(app);

@@ -1,75 +1,85 @@
+import { statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { HearthError, withAbort, type Config, type HostCreateVm, type Progress } from '@hearth/contract';
+import { HearthError, type Config, type HostVm } from '@hearth/contract';
 
 const MIB = 1024 * 1024;
 
-/** Machine's memory less the reserve and what living VMs were promised. */
-export function freeMemMiB(config: Config, vms: Iterable<{ memMiB: number }>): number {
-  let promised = 0;
-  for (const { memMiB } of vms) promised += memMiB;
-  return Math.floor(totalmem() / MIB) - config.vms.reserveMemMiB - promised;
+/** What the machine has, all in all. */
+export interface MachineSize {
+  memMiB: number;
+  cpus: number;
+  /** Free now below the folder of states. */
+  diskFreeMiB: () => number;
 }
 
-/** Throws capacity_exceeded where the machine has no room for this VM beside the living ones. */
-export function checkRoom(
-  config: Config,
-  wanted: Pick<HostCreateVm, 'memMiB' | 'cpus'>,
+export const thisMachine = ({ stateDir }: Pick<Config, 'stateDir'>): MachineSize => ({
+  memMiB: Math.floor(totalmem() / MIB),
+  cpus: availableParallelism(),
+  // One system call on a disk of this machine: an answer that came later could be that of two VMs at once.
+  diskFreeMiB: () => {
+    const { bavail, bsize } = statfsSync(stateDir);
+    return Math.floor((bavail * bsize) / MIB);
+  },
+});
+
+/** The machine's memory less the reserve and what living VMs were promised. */
+export function freeMemMiB(
+  { vms }: Pick<Config, 'vms'>,
   living: Iterable<{ memMiB: number }>,
-): void {
-  const free = freeMemMiB(config, living);
-  if (wanted.memMiB > free) {
-    throw new HearthError(
-      'capacity_exceeded',
-      `the VM asks for ${wanted.memMiB} MiB of memory, the host has ${Math.max(0, free)} MiB left for VMs`,
-    );
-  }
-  const cores = availableParallelism();
-  if (wanted.cpus > cores)
-    throw new HearthError('capacity_exceeded', `the VM asks for ${wanted.cpus} CPUs, the host has ${cores}`);
+  totalMiB = Math.floor(totalmem() / MIB),
+): number {
+  let free = totalMiB - vms.reserveMemMiB;
+  for (const { memMiB } of living) free -= memMiB;
+  return free;
 }
 
-/** Lets a few boots run at once; the rest wait their turn, first come first served. */
-export interface BootSlots {
-  /** Resolves with the function that gives the slot back. */
-  take(progress: Progress): Promise<() => void>;
-  readonly waiting: number;
+type Size = Pick<HostVm, 'memMiB' | 'cpus'>;
+
+export interface Admission {
+  /**
+   * Throws host_draining, and capacity_exceeded naming what is short for this VM beside those that the host keeps room for (F30).
+   */
+  admit(wanted: Size, living: Iterable<Size>): void;
+  /** What can still be promised; negative where more was promised than there is. */
+  free(living: Iterable<Size>): { memMiB: number; cpus: number; diskMiB: number };
 }
 
-export function createBootSlots(max: number): BootSlots {
-  let free = max;
-  const queue: (() => void)[] = [];
-  const giveBack = (): void => {
-    const next = queue.shift();
-    if (next === undefined) free += 1;
-    else next();
+export function createAdmission(
+  config: Pick<Config, 'vms' | 'stateDir'>,
+  draining: () => boolean,
+  machine: MachineSize = thisMachine(config),
+): Admission {
+  const { reserveDiskMiB, cpuOvercommit } = config.vms;
+  const short = (what: string): never => {
+    throw new HearthError('capacity_exceeded', what);
   };
-  return {
-    get waiting() {
-      return queue.length;
-    },
-    take: async (progress) => {
-      if (free > 0) {
-        free -= 1;
-      } else {
-        const { promise, resolve } = Promise.withResolvers<undefined>();
-        const wake = (): void => resolve(undefined);
-        queue.push(wake);
-        try {
-          await withAbort(promise, progress.signal);
-        } catch (error) {
-          const index = queue.indexOf(wake);
-          // Woken and aborted at once: the slot is ours and goes on to the next.
-          if (index === -1) giveBack();
-          else queue.splice(index, 1);
-          throw error;
-        }
-      }
-      let given = false;
-      return () => {
-        if (given) return;
-        given = true;
-        giveBack();
+  const admission: Admission = {
+    free: (living) => {
+      const kept = [...living];
+      return {
+        memMiB: freeMemMiB(config, kept, machine.memMiB),
+        cpus: Math.floor(machine.cpus * cpuOvercommit) - kept.reduce((sum, { cpus }) => sum + cpus, 0),
+        diskMiB: machine.diskFreeMiB() - reserveDiskMiB,
       };
     },
+    admit: (wanted, living) => {
+      if (draining()) throw new HearthError('host_draining', 'it takes no new VM and brings none back');
+      const free = admission.free(living);
+      if (wanted.memMiB > free.memMiB)
+        short(
+          `the VM asks for ${wanted.memMiB} MiB of memory, the host has ${Math.max(0, free.memMiB)} MiB left for VMs`,
+        );
+      if (wanted.cpus > machine.cpus)
+        short(`the VM asks for ${wanted.cpus} CPUs, the host has ${machine.cpus}`);
+      if (wanted.cpus > free.cpus)
+        short(
+          `the VM asks for ${wanted.cpus} CPUs, the host has ${Math.max(0, free.cpus)} left to promise (its ${machine.cpus} times vms.cpuOvercommit, ${cpuOvercommit})`,
+        );
+      if (free.diskMiB <= 0)
+        short(
+          `${config.stateDir} has ${free.diskMiB + reserveDiskMiB} MiB of disk free, of which vms.reserveDiskMiB keeps ${reserveDiskMiB} for the host`,
+        );
+    },
   };
+  return admission;
 }

@@ -18,7 +18,14 @@ import {
 import type { VmRecord } from '../journal/vm-records.ts';
 import type { RunningVmm } from '../vmm/vmm.ts';
 import type { BootSecrets } from './boot-secrets.ts';
-import { judgeWords, listen, missingServices, noWords, verifyOverNetwork } from './readiness.ts';
+import {
+  judgeWords,
+  listen,
+  missingServices,
+  noWords,
+  verifyOverNetwork,
+  type GuestWords,
+} from './readiness.ts';
 
 const CONFIGURE_TIMEOUT_MS = 30_000;
 const THAW_TIMEOUT_MS = 60_000;
@@ -49,6 +56,8 @@ export interface GuestSessionOptions {
 
 /** What is asked about credentials. */
 export type CredentialMessage = Extract<ControlRequest, { type: `credential-${string}` }>;
+/** What is asked about the guest itself. */
+export type ViewMessage = Extract<ControlRequest, { type: 'report' | 'ping' }>;
 
 /** The host's talk with the guest of one running VMM: gives it its identity, hears what it says, judges whether it is ready. */
 export class GuestSession {
@@ -113,8 +122,17 @@ export class GuestSession {
     await this.#open().request({ type: 'shutdown' }, progress);
   }
 
-  /** Asks something about credentials. Throws control_channel_failed. */
-  async ask(message: CredentialMessage, progress: Progress): Promise<unknown> {
+  /** What the guest said so far. */
+  get words(): GuestWords {
+    return this.#words;
+  }
+
+  get isOpen(): boolean {
+    return this.#channel !== null;
+  }
+
+  /** Asks something. Throws control_channel_failed. */
+  async ask(message: CredentialMessage | ViewMessage, progress: Progress): Promise<unknown> {
     return await this.#open().request(message, progress);
   }
 
@@ -165,7 +183,7 @@ export class GuestSession {
 
   async #configure(): Promise<void> {
     const { secrets, randomBytes, caCertificates, now, log } = this.#options;
-    const { id, kind, address, desktop } = this.#options.vm();
+    const { id, kind, address, desktop, requestId } = this.#options.vm();
     const channel = this.#channel;
     if (address === null || channel === null) return;
     this.#configuredAtMs = performance.now();
@@ -174,6 +192,7 @@ export class GuestSession {
       await channel.request(
         {
           type: 'configure',
+          requestId,
           identity: { vmId: id, kind, hostname, machineId, mac },
           token: secrets.token.reveal(),
           display: desktop === null ? null : { geometry: desktop, vncPassword: secrets.vncPassword.reveal() },

@@ -6,10 +6,12 @@ import {
   toFailure,
   VNC_PORT,
   type Address,
+  type HostRestartVm,
   type HostResumeVm,
   type HostVm,
   type Log,
   type Progress,
+  type Why,
 } from '@hearth/contract';
 import type { DisplayEndpoint } from '../desktop/dial-display.ts';
 import { eraseFile } from '../disks/erase-file.ts';
@@ -21,6 +23,7 @@ import type { VmHostDeps } from './ports.ts';
 import { checkMemory, copyDisk, copySaved, saveMemory } from './saved-memory.ts';
 import { VmCell } from './vm-cell.ts';
 import { createVmCredentials, type VmCredentials } from './vm-credentials.ts';
+import { VmHealth } from './vm-health.ts';
 import { vmPaths, type VmPaths } from './vm-paths.ts';
 import { SETUP_TIMEOUT_MS, VmRun } from './vm-run.ts';
 
@@ -36,6 +39,7 @@ export class LiveVm {
   readonly #paths: VmPaths;
   readonly #cell: VmCell;
   readonly #log: Log;
+  readonly health: VmHealth;
   #run: VmRun;
   #boot: Promise<void> = Promise.resolve();
   /** Hibernations and copies, one after the other. */
@@ -51,6 +55,10 @@ export class LiveVm {
     this.#log = (message, fields) =>
       deps.log(message, { vmId: record.id, requestId: this.record.requestId, ...fields });
     this.#run = this.#newRun();
+    this.health = new VmHealth({
+      ...{ cell: this.#cell, paths: this.#paths, deps, log: this.#log },
+      run: () => this.#run,
+    });
   }
 
   get record(): VmRecord {
@@ -122,10 +130,40 @@ export class LiveVm {
       throw new HearthError('not_hibernatable', `VM ${id} is ${this.record.state}`, { vmId: id });
     this.#run = this.#newRun();
     this.#cell.change({
-      ...{ state: 'creating', phases: [], failure: null, origin: null },
+      ...{ state: 'creating', phases: [], failure: null, finding: null, origin: null },
       ...{ requestedAtMs, requestId, heldSecret: false },
     });
     this.#begin(cold, null);
+  }
+
+  /** Ends its VMM and boots its disk anew. Throws conflict unless it is a CLI VM that should run. */
+  async restart(request: HostRestartVm): Promise<void> {
+    await this.#inTurn(async () => {
+      const { id, kind, state } = this.record;
+      if (kind !== 'cli' || state !== 'ready')
+        throw new HearthError(
+          'conflict',
+          `VM ${id} is a ${kind} VM in state ${state}: it can't be restarted`,
+          {
+            vmId: id,
+          },
+        );
+      this.#log('restarting', { requestId: request.requestId });
+      // Written down first: a daemon that dies here begins it anew from its disk.
+      this.#cell.change({
+        ...request,
+        ...{ state: 'creating', keepsDisk: true, saved: null, poweredOff: false, origin: null },
+        ...{ phases: [], failure: null, heldSecret: false, credentials: [] },
+      });
+      await this.#run.end();
+      this.#run = this.#newRun();
+      this.#begin(true, null);
+    });
+  }
+
+  /** It stopped answering, and its kind isn't kept then. */
+  async giveUp({ summary }: Why): Promise<void> {
+    await this.#fail(new HearthError('guest_not_ready', summary, { vmId: this.record.id }));
   }
 
   /** Copies disk and memory for a fork: of a ready VM as it is at this moment, with a short pause. */
@@ -262,10 +300,12 @@ export class LiveVm {
     return this.#run.vmm();
   }
 
-  /** A daemon died in the middle of a start from saved memory, of which nobody has seen anything yet. */
+  /** A daemon died in the middle of a start from saved memory, of which nobody has seen anything yet, or of a restart. */
   #beginsAnew(): boolean {
-    const { state, origin, saved } = this.record;
+    const { state, origin, saved, vmm } = this.record;
     if (state !== 'creating' && state !== 'booting') return false;
+    // A start is `booting` before it has a VMM: this one is of before the restart.
+    if (state === 'creating' && vmm !== null) return true;
     return origin === 'snapshot' || (origin === 'hibernation' && saved !== null);
   }
 
@@ -284,7 +324,10 @@ export class LiveVm {
     const run = this.#run;
     // Before anything is waited for: whoever asked for the VM is told its address at once.
     this.#bookAddress();
-    const giveBack = await this.#deps.slots.take(run.progress('wait for a boot slot', QUEUE_TIMEOUT_MS));
+    const giveBack = await this.#deps.slots.take(
+      run.progress('wait for a boot slot', QUEUE_TIMEOUT_MS),
+      this.record.queue,
+    );
     try {
       this.#cell.mark('admitted');
       await makeFolders(this.#paths);
@@ -411,24 +454,31 @@ export class LiveVm {
 
   /** Everything but disk and saved memory is given back. Durable first: a daemon that dies here finishes it at its start. */
   async #sleep(also: Pick<VmRecord, 'failure'> & Partial<VmRecord>): Promise<void> {
-    this.#cell.change({ ...also, state: 'hibernated', phases: [], origin: null, credentials: [] });
-    this.#givingBack = this.#teardown(true).catch((cause: unknown) => {
-      this.#log('a hibernated VM left something behind', { error: String(cause) });
+    this.#cell.change({
+      ...{ ...also, state: 'hibernated', phases: [], origin: null, credentials: [], finding: null },
     });
+    const explained = also.failure === null ? Promise.resolve() : this.health.explainFailure();
+    this.#givingBack = explained
+      .then(() => this.#teardown(true))
+      .catch((cause: unknown) => {
+        this.#log('a hibernated VM left something behind', { error: String(cause) });
+      });
     await this.#givingBack;
   }
 
-  /** The state is durable first (F21); then everything that the VM held is given back, but for a disk that is older than this start, or a home. */
+  /** The state is durable first (F21); then everything that the VM held is given back, but for a disk that somebody worked on. */
   async #fail(error: HearthError): Promise<void> {
-    const { state, keepsDisk, heldSecret } = this.record;
+    const { kind, state, keepsDisk, used, heldSecret } = this.record;
     if (state === 'failed' || state === 'hibernated') return;
     this.#log('VM failed', { code: error.code, layer: error.layer, detail: error.detail });
     const failure = toFailure(error, new Date(this.#deps.now()));
-    if (keepsDisk && (state !== 'ready' || heldSecret)) {
-      await this.#sleep({ failure, ...(state === 'ready' ? { saved: null, poweredOff: true } : {}) });
+    const wasUsed = state === 'ready' && kind === 'cli' && (used || heldSecret);
+    if (wasUsed || (state !== 'ready' && keepsDisk)) {
+      await this.#sleep({ failure, ...(wasUsed ? { saved: null, poweredOff: true, keepsDisk: true } : {}) });
       return;
     }
-    this.#cell.change({ state: 'failed', failure, credentials: [] });
+    this.#cell.change({ state: 'failed', failure, finding: null, credentials: [] });
+    await this.health.explainFailure();
     try {
       await this.#teardown(false);
     } catch (cause) {
@@ -438,7 +488,8 @@ export class LiveVm {
 
   async #end(): Promise<void> {
     const { id } = this.record;
-    this.#cell.change({ state: 'deleting' });
+    this.#cell.change({ state: 'deleting', finding: null });
+    this.health.end();
     this.#run.abort(new HearthError('vm_deleted', 'the VM was deleted while it was coming up', { vmId: id }));
     await this.#boot;
     await this.#saving;

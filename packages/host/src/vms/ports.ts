@@ -9,12 +9,15 @@ import type {
   SnapshotId,
   SnapshotManifest,
   VmId,
+  Why,
 } from '@hearth/contract';
+import type { DiagnosisSubject } from '../diagnosis/diagnose.ts';
 import type { AgentClient } from '../guest-link/agent-client.ts';
 import type { VmRecords } from '../journal/vm-records.ts';
 import type { AcceleratorProbe } from '../vmm/accelerator.ts';
 import type { Vmm } from '../vmm/vmm.ts';
-import type { BootSlots } from './admission.ts';
+import type { Admission } from './admission.ts';
+import type { BootSlots } from './boot-slots.ts';
 import type { BootSecrets } from './boot-secrets.ts';
 
 /** What the life of a VM needs of the parts around it. */
@@ -60,6 +63,15 @@ export interface GoldenSource {
   reject(id: SnapshotId, reason: string): void;
 }
 
+/** Says why a VM can't be reached, and remembers it. */
+export interface DiagnosisSource {
+  /** Never throws for what is broken; only where `signal` ends it. */
+  diagnose(subject: DiagnosisSubject, trigger: Why['trigger'], signal: AbortSignal): Promise<Why>;
+  /** Outlives the VM, as its console does. */
+  keep(why: Why): Promise<void>;
+  find(vmId: VmId): Promise<Why | null>;
+}
+
 /** All that the life of a VM is given. */
 export interface VmHostDeps {
   config: Config;
@@ -71,6 +83,8 @@ export interface VmHostDeps {
   network: VmNetwork;
   records: VmRecords;
   agents: AgentClient;
+  diagnosis: DiagnosisSource;
+  admission: Pick<Admission, 'admit'>;
   slots: BootSlots;
   /** New for each start of a VM and each daemon. */
   bootSecrets: () => BootSecrets;

@@ -21,7 +21,8 @@ import type { VmRecord, VmRecords } from '../journal/vm-records.ts';
 import { openAddressBook, type AddressRow, type AddressStore } from '../network/address-book.ts';
 import { planNetwork } from '../network/addressing.ts';
 import type { RunningVmm, Vmm, VmmSpec } from '../vmm/vmm.ts';
-import { createBootSlots } from './admission.ts';
+import { createAdmission } from './admission.ts';
+import { createBootSlots } from './boot-slots.ts';
 import { randomSecrets } from './boot-secrets.ts';
 import type { DiagnosisSource } from './ports.ts';
 import { VmHost } from './vm-host.ts';
@@ -44,7 +45,7 @@ const model: SnapshotMachine = {
 };
 
 /** Finds nothing, and remembers what it was told to keep. */
-function testDiagnosis(): DiagnosisSource {
+export function testDiagnosis(): DiagnosisSource {
   const kept = new Map<VmId, Why>();
   return {
     diagnose: ({ record }, trigger) =>
@@ -222,6 +223,7 @@ export async function makeTestMachine(
         caCertificates: [],
         addresses: book,
         now: Date.now,
+        admission: createAdmission(config, () => false),
         slots: createBootSlots(4),
         log: () => undefined,
       },

@@ -7,9 +7,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAgentClient } from '../guest-link/agent-client.ts';
 import { vmRecordSchema, type VmRecord } from '../journal/vm-records.ts';
 import type { RunningVmm } from '../vmm/vmm.ts';
-import { createBootSlots } from './admission.ts';
+import { createAdmission } from './admission.ts';
+import { createBootSlots } from './boot-slots.ts';
 import { randomSecrets } from './boot-secrets.ts';
-import { testImage } from './test-machine.ts';
+import { testDiagnosis, testImage } from './test-machine.ts';
 import { VmHost } from './vm-host.ts';
 
 const ID = 'vm-000000000001' as VmRecord['id'];
@@ -55,6 +56,7 @@ function hostAfterRestart(record: VmRecord, { detachFails = false } = {}) {
       steps.push('vmm dead');
     },
     release: () => undefined,
+    inspect: () => Promise.resolve({ status: 'running', running: true, guestHasControl: true }),
   };
   const host = new VmHost({
     ...{
@@ -62,10 +64,12 @@ function hostAfterRestart(record: VmRecord, { detachFails = false } = {}) {
       randomBytes,
       caCertificates: [],
       now: Date.now,
+      admission: createAdmission(config, () => false),
       slots: createBootSlots(1),
       log: () => undefined,
     },
     agents: createAgentClient(),
+    diagnosis: testDiagnosis(),
     goldens: { find: () => Promise.resolve(null), reject: () => undefined },
     bootSecrets: () => randomSecrets(randomBytes),
     vmm: () =>

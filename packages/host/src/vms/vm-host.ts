@@ -2,17 +2,18 @@ import { EventEmitter, once } from 'node:events';
 import {
   HearthError,
   type HostCreateVm,
+  type HostRestartVm,
   type HostResumeVm,
   type HostVm,
   type ImageId,
   type Progress,
   type SnapshotId,
   type VmId,
+  type Why,
 } from '@hearth/contract';
 import type { DisplayEndpoint } from '../desktop/dial-display.ts';
 import type { AgentEndpoint } from '../guest-link/agent-client.ts';
 import type { VmRecord } from '../journal/vm-records.ts';
-import { checkRoom } from './admission.ts';
 import { LiveVm } from './live-vm.ts';
 import type { VmCredentials } from './vm-credentials.ts';
 import type { VmHostDeps } from './ports.ts';
@@ -49,19 +50,27 @@ export class VmHost {
   }
 
   /**
-   * Begins a VM and returns at once; the same id again gives the VM that is there. Throws capacity_exceeded; not_found and
+   * Begins a VM and returns at once; the same id again gives the VM that is there. Throws host_draining, capacity_exceeded; not_found and
    * not_hibernatable where the VM to fork is none that can be.
    */
   create(id: VmId, wanted: HostCreateVm, { imageId, goldenMemory }: CreateOptions = {}): HostVm {
     const present = this.#vms.get(id);
     if (present !== undefined) return present.view();
     const source = wanted.forkOf === undefined ? null : this.#forkable(wanted.forkOf, wanted);
-    checkRoom(this.#deps.config, wanted, this.holding());
+    this.#deps.admission.admit(wanted, this.holding());
     const { kind, cpus, memMiB, diskMiB, desktop, requestedAtMs, requestId } = wanted;
     const vm = this.#add({
-      ...{ id, kind, cpus, memMiB, diskMiB, desktop, requestedAtMs, requestId },
+      ...{ id, kind, cpus, memMiB, diskMiB, desktop, requestedAtMs, requestId, queue: wanted.queue ?? '' },
       imageId: imageId ?? null,
-      ...{ state: 'creating', origin: null, address: null, phases: [], failure: null, finding: null, version: 0 },
+      ...{
+        state: 'creating',
+        origin: null,
+        address: null,
+        phases: [],
+        failure: null,
+        finding: null,
+        version: 0,
+      },
       ...{ vmm: null },
       ...{ snapshotId: null, machineId: null, saved: null, keepsDisk: false, used: false },
       ...{ credentials: [], heldSecret: false, poweredOff: false },
@@ -78,12 +87,45 @@ export class VmHost {
     return vm.view();
   }
 
-  /** Begins to bring a hibernated VM back. Throws not_found, not_hibernatable, capacity_exceeded, snapshot_invalid. */
+  /** Begins to bring a hibernated VM back. Throws host_draining, not_found, not_hibernatable, capacity_exceeded, snapshot_invalid. */
   async resume(id: VmId, request: HostResumeVm): Promise<HostVm> {
     const vm = this.#live(id);
-    if (vm.view().state === 'hibernated') checkRoom(this.#deps.config, vm.view(), this.holding());
+    if (vm.record.state === 'hibernated') this.#deps.admission.admit(vm.record, this.holding());
     await vm.resume(request);
     return vm.view();
+  }
+
+  /** Begins to boot the disk of a ready CLI VM anew. Throws not_found, conflict. */
+  async restart(id: VmId, request: HostRestartVm): Promise<HostVm> {
+    const vm = this.#live(id);
+    await vm.restart(request);
+    return vm.view();
+  }
+
+  /**
+   * Why a VM can't be reached: looked at now, or, for one that failed or fell asleep by a failure or where `stored` is asked for, as it was
+   * kept. Throws not_found where there is neither.
+   */
+  async why(id: VmId, { stored }: { stored: boolean }, signal: AbortSignal): Promise<Why> {
+    const vm = this.#vms.get(id);
+    const kept = await this.#deps.diagnosis.find(id);
+    const gaveUp = vm === undefined || vm.record.state === 'failed' || vm.record.finding !== null;
+    if (kept !== null && (stored || (gaveUp && vm?.record.state !== 'ready'))) return kept;
+    if (stored) throw new HearthError('not_found', `nothing was ever found wrong with ${id}`, { vmId: id });
+    return this.#live(id).health.diagnose('asked', signal);
+  }
+
+  /** All of them, for the watchdog. */
+  living(): Iterable<LiveVm> {
+    return this.#vms.values();
+  }
+
+  /** Control channels of the VMs that are ready. */
+  controlChannels(): { open: number; closed: number } {
+    const counts = { open: 0, closed: 0 };
+    for (const vm of this.#vms.values())
+      if (vm.record.state === 'ready') counts[vm.health.hearsGuest() ? 'open' : 'closed'] += 1;
+    return counts;
   }
 
   /** See LiveVm. Throws conflict for a VM that is in use or was not created with `goldenMemory`. */
@@ -154,14 +196,35 @@ export class VmHost {
     await Promise.all([...this.#vms.values()].map((vm) => vm.release()));
   }
 
+  /** Before the daemon ends for good: saves CLI VMs or deletes what runs; hibernated ones stay. One that can't be ended stays, and is told. */
+  async endAll(fate: 'hibernate' | 'delete'): Promise<void> {
+    await Promise.all(
+      [...this.#vms.values()].map(async (vm) => {
+        const { id, kind, state } = vm.record;
+        if (state === 'hibernated') return;
+        try {
+          if (fate === 'hibernate' && kind === 'cli' && state === 'ready') await vm.hibernate();
+          else await this.destroy(id);
+        } catch (error) {
+          this.#deps.log('a VM goes on, as it could not be ended', { vmId: id, error: String(error) });
+        }
+      }),
+    );
+  }
+
   /** The host saw a lease being acknowledged (the boot timeline's `network`). */
   onLease(ip: string): void {
     for (const vm of this.#vms.values()) vm.onLease(ip);
   }
 
   /** VMs for which the machine must keep room. */
-  holding(): HostVm[] {
-    return this.list().filter(({ state }) => !['failed', 'hibernated', 'gone'].includes(state));
+  holding(): VmRecord[] {
+    return this.records().filter(({ state }) => !['failed', 'hibernated', 'gone'].includes(state));
+  }
+
+  /** What is written down of each VM, now. */
+  records(): VmRecord[] {
+    return [...this.#vms.values()].map(({ record }) => record);
   }
 
   #add(record: VmRecord): LiveVm {

@@ -10,6 +10,7 @@ import {
   type Progress,
 } from '@hearth/contract';
 import { captureConsole, type ConsoleCapture } from '../console/console-capture.ts';
+import type { DiagnosisSubject } from '../diagnosis/diagnose.ts';
 import type { RunningVmm } from '../vmm/vmm.ts';
 import type { BootSecrets } from './boot-secrets.ts';
 import { makeDisk, memoryOf, startVmm, type Way } from './come-up.ts';
@@ -143,6 +144,23 @@ export class VmRun {
 
   closeGuest(): void {
     this.#guest?.close();
+  }
+
+  /** What a diagnosis looks at. */
+  sight(): Pick<DiagnosisSubject, 'vmm' | 'lastFault' | 'words' | 'controlOpen' | 'ask'> {
+    return {
+      vmm: this.#running,
+      lastFault: this.#lastFault,
+      words: this.#guest?.words ?? null,
+      controlOpen: this.#guest?.isOpen ?? false,
+      ask: async (message, progress) => this.guest().ask(message, progress),
+    };
+  }
+
+  /** Resolves when the agent answered; takes the control channel up again where it was lost. */
+  async ping(progress: Progress): Promise<void> {
+    if (this.#guest?.isOpen !== true) await this.#openGuest(progress);
+    await this.guest().ask({ type: 'ping' }, progress);
   }
 
   async startCapture(): Promise<void> {
