@@ -17,8 +17,8 @@ export interface VmWay {
 }
 
 export interface StartObserver {
-  started(start: VmStart): void;
-  way(way: VmWay): void;
+  started: (start: VmStart) => void;
+  way: (way: VmWay) => void;
 }
 
 /**
