@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { CommonOptions } from '../context.ts';
 import type { DrainOptions } from '../host/drain.ts';
 import { parseSeconds, withApiOptions } from './common.ts';
@@ -31,7 +31,7 @@ export function addHostCommands(program: Command): void {
   withApiOptions(host.command('drain'))
     .description('take no new VMs, and wait until none is on its way up or down')
     .option('--hibernate', 'also hibernate CLI VMs that nothing uses, and delete warm ones')
-    .option('--off', 'take VMs again')
+    .addOption(new Option('--off', 'take VMs again').conflicts('hibernate'))
     .option('--timeout <seconds>', 'wait at most so long', parseSeconds, DRAIN_SECONDS)
     .action(async (options: DrainOptions) => (await import('../host/drain.ts')).drainHost(options));
 

@@ -34,8 +34,8 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
-function parseLimit(text: string): number | null {
-  if (text === 'none') return null;
+function parseLimit(text: string): number | 'none' {
+  if (text === 'none') return text;
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number, or none.');
   return Number(text);
 }

@@ -14,10 +14,6 @@ const POLL_MS = 1000;
 
 export async function drainHost(options: DrainOptions): Promise<void> {
   const { hibernate = false, off = false, timeout } = options;
-  if (off && hibernate)
-    throw new HearthError('bad_request', '--off and --hibernate exclude each other', {
-      hint: 'Leave one of them out; see `hearth host drain --help`.',
-    });
   await withApi(options, async (api, { out, signal }) => {
     const begun = await api.call('PUT', drainStateSchema, '/api/host/drain', {
       json: { draining: !off, hibernate },

@@ -3,7 +3,6 @@ import { stripVTControlCharacters } from 'node:util';
 /** Text of a guest for a terminal: one line, without what could steer it. */
 export const plainLine = (text: string): string =>
   stripVTControlCharacters(text)
-    // eslint-disable-next-line no-control-regex -- these are what is taken out
     .replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
     .trimEnd();
 
@@ -22,7 +21,6 @@ const ascii: Readonly<Record<string, string>> = {
 
 /** For a terminal that has no other characters. */
 export const toAscii = (text: string): string =>
-  // eslint-disable-next-line no-control-regex -- ASCII begins there
   text.replaceAll(/[^\u0000-\u007f]/gu, (character) => ascii[character] ?? '?');
 
 /** Breaks a text at its spaces; the lines behind the first are set in by so many columns. */

@@ -3,11 +3,13 @@ import type { Api } from '../api/client.ts';
 import { withApi, type CommonOptions } from '../context.ts';
 import { renderUsers } from './list.ts';
 
+/** none: no limit but the host’s. */
+type Limit = number | 'none';
+
 export interface QuotaOptions extends CommonOptions {
   vms?: number;
-  /** null: no limit. */
-  mem?: number | null;
-  cpus?: number | null;
+  mem?: Limit;
+  cpus?: Limit;
   default?: boolean;
 }
 
@@ -27,16 +29,18 @@ export async function setQuota(name: string, options: QuotaOptions): Promise<voi
 
 /** null: nothing is to be set. */
 function wishOf({ ownQuota, quota }: User, options: QuotaOptions): QuotaRequest | null {
-  const { vms, mem: memMiB, cpus } = options;
+  const { vms, mem, cpus } = options;
   if (options.default === true) return {};
   const named: QuotaRequest = {
     ...(vms === undefined ? {} : { vms }),
-    ...(memMiB === undefined ? {} : { memMiB }),
-    ...(cpus === undefined ? {} : { cpus }),
+    ...(mem === undefined ? {} : { memMiB: limitOf(mem) }),
+    ...(cpus === undefined ? {} : { cpus: limitOf(cpus) }),
   };
   if (Object.keys(named).length === 0) return null;
   return { ...(ownQuota ? quota : {}), ...named };
 }
+
+const limitOf = (limit: Limit): number | null => (limit === 'none' ? null : limit);
 
 async function findUser(api: Api, name: string, signal: AbortSignal): Promise<User> {
   const { users } = await api.get(userListSchema, '/api/users', { signal });

@@ -23,10 +23,10 @@ export function renderWhy(why: Why, view: WhyView): string {
     '',
     ...why.checks.flatMap((check) => [
       renderCheck(check, view),
-      ...(why.finding?.check === check.name ? drawnOut(why.finding, check, why.vmId, view) : []),
+      ...(why.finding?.check === check.name ? drawnOut(why, why.finding, check, view) : []),
     ]),
     ...(why.finding !== null && why.checks.every(({ name }) => name !== why.finding?.check)
-      ? drawnOut(why.finding, null, why.vmId, view)
+      ? drawnOut(why, why.finding, null, view)
       : []),
     '',
     paint.dim(lookedAt(why, view.nowMs)),
@@ -55,18 +55,17 @@ function renderCheck({ name, status, says }: WhyCheck, { paint, columns }: WhyVi
   }
 }
 
-/** Under the first broken layer; its detail where the check didn't say it already. */
-function drawnOut(finding: Finding, check: WhyCheck | null, vmId: string, view: WhyView): string[] {
+/** Under the first broken layer, without what was said already: its cause, what shows it, what to do. */
+function drawnOut(why: Why, finding: Finding, check: WhyCheck | null, view: WhyView): string[] {
   const { paint, columns } = view;
   const indent = ' '.repeat(MARK_COLUMNS + 2);
-  const set = (text: string): string => wrapText(text, columns, indent.length + 2);
-  const title = plainLine(finding.title);
-  const detail = plainLine(finding.detail);
-  const told = [title, ...(detail === '' || detail === plainLine(check?.says ?? '') ? [] : [detail])];
+  const set = (text: string): string => wrapText(plainLine(text), columns, indent.length + 2);
+  const said = [why.summary, check?.says, ''];
+  const told = [finding.title, finding.detail].filter((words) => !said.includes(words));
   return [
-    `${indent}${paint.bold(set(told.join(': ')))}`,
+    ...(told.length === 0 ? [] : [`${indent}${paint.bold(set(told.join(': ')))}`]),
     ...(check?.evidence ?? []).map((line) => `${indent}${paint.dim('|')} ${plainLine(line)}`),
-    `${indent}→ ${set(plainLine(hintFor(finding.hint, vmId)))}`,
+    `${indent}→ ${set(hintFor(finding.hint, why.vmId))}`,
   ];
 }
 
