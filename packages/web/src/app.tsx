@@ -11,6 +11,7 @@ import { SigninPage } from './pages/signin-page.tsx';
 import { StartPage } from './pages/start-page.tsx';
 import { VmPage } from './pages/vm-page.tsx';
 import { VmsPage } from './pages/vms-page.tsx';
+import { WhyPage } from './pages/why-page.tsx';
 import { signinPath } from './session/next-path.ts';
 import { onSessionLost } from './session/session-lost.ts';
 
@@ -49,6 +50,7 @@ export function App(): ReactElement {
               <Route path="/vms" element={<VmsPage />} />
               <Route path="/vms/:id" element={<VmPage />} />
               <Route path="/vms/:id/console" element={<VmPage />} />
+              <Route path="/vms/:id/why" element={<WhyPage />} />
               <Route path="/vms/:id/desktop" element={<DesktopPage />} />
               <Route path="/api/vms/:id/desktop" element={<DesktopPage />} />
               <Route path="/api/auth/session/:id/novnc" element={<DesktopPage />} />

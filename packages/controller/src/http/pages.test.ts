@@ -36,7 +36,9 @@ describe('the web application', () => {
     '/vms',
     '/vms/vm-000000000000',
     '/vms/vm-000000000000/console',
+    '/vms/vm-000000000000/why',
     '/vms/vm-000000000000/desktop',
+    '/host',
     '/api/vms/vm-000000000000/desktop',
     '/api/auth/session/vm-000000000000/novnc',
   ])('is at %s for everybody, under a strict policy', async (path) => {

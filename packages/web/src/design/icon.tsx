@@ -30,6 +30,7 @@ const paths = {
   key: 'M8 19a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM11 12 20 3M16.5 6.5 19 9',
   out: 'M14 4h6v6M20 4l-9 9M18 14v6H4V6h6',
   stop: 'M6 6h12v12H6z',
+  search: 'M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM16 16l4.5 4.5',
   leave: 'M10 4H5v16h5M14 8l4 4-4 4M18 12H9',
 } as const;
 

@@ -33,7 +33,7 @@ export function Trouble({ title, detail, hint, children }: TroubleProps): ReactE
 }
 
 /** A hint with its commands (between backticks) set as code. */
-function Hint({ text }: { text: string }): ReactElement {
+export function Hint({ text }: { text: string }): ReactElement {
   return (
     <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>
   );

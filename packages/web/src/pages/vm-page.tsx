@@ -5,13 +5,15 @@ import { ConsoleView } from '../console/console-view.tsx';
 import { CopyButton } from '../design/copy-button.tsx';
 import { Icon } from '../design/icon.tsx';
 import { PageFrame } from '../design/page-frame.tsx';
-import { Problem, Trouble } from '../design/problem.tsx';
+import { Problem } from '../design/problem.tsx';
 import { useTicking } from '../design/use-ticking.ts';
 import { useTitle } from '../design/use-title.ts';
 import { TimelinePicture } from '../timeline/timeline-picture.tsx';
 import { formatAge } from '../vms/age.ts';
 import { DeleteButton } from '../vms/delete-button.tsx';
+import { FindingNotice } from '../vms/finding-notice.tsx';
 import { HibernationNotice } from '../vms/hibernation-notice.tsx';
+import { RestartButton } from '../vms/restart-button.tsx';
 import { ForkButton, SleepButtons } from '../vms/sleep-buttons.tsx';
 import { StateBadge } from '../vms/state-badge.tsx';
 import { isBooting, kindWords, originInWords } from '../vms/state-words.ts';
@@ -61,19 +63,23 @@ function VmDetails({ vm }: { vm: Vm }): ReactElement {
     <>
       <div className="page-head">
         <h1 className="vm-id">{vm.id}</h1>
-        <StateBadge state={vm.state} />
+        <StateBadge vm={vm} />
         <div className="row push">
           {vm.kind === 'browser' && (vm.state === 'ready' || isBooting(vm)) ? (
             <Link className="button primary" to={`/vms/${vm.id}/desktop`}>
               <Icon name="screen" /> Open desktop
             </Link>
           ) : null}
+          <RestartButton vm={vm} acting={acting} />
           <SleepButtons vm={vm} acting={acting} />
           <ForkButton vm={vm} acting={acting} />
+          <Link className="button" to={`/vms/${vm.id}/why`}>
+            <Icon name="search" /> Why?
+          </Link>
           <DeleteButton vm={vm} />
         </div>
       </div>
-      {vm.failure === null ? null : <Trouble {...vm.failure} />}
+      <FindingNotice vm={vm} />
       <HibernationNotice vm={vm} />
       {acting.error === null ? null : <Problem error={acting.error} />}
       <div className="vm-grid">

@@ -2,13 +2,15 @@ import type { Vm } from '@hearth/contract';
 import type { ReactElement } from 'react';
 import { Link } from 'react-router';
 import { Icon, type IconName } from '../design/icon.tsx';
-import { Problem, Trouble } from '../design/problem.tsx';
+import { Problem } from '../design/problem.tsx';
 import { useTicking } from '../design/use-ticking.ts';
 import { BootNow } from '../timeline/boot-now.tsx';
 import { formatAge } from './age.ts';
 import './card.css';
 import { DeleteButton } from './delete-button.tsx';
+import { FindingNotice } from './finding-notice.tsx';
 import { StateBadge } from './state-badge.tsx';
+import { RestartButton } from './restart-button.tsx';
 import { HibernationNotice } from './hibernation-notice.tsx';
 import { ForkButton, SleepButtons } from './sleep-buttons.tsx';
 import { isBooting, kindWords } from './state-words.ts';
@@ -19,7 +21,7 @@ const AGE_STEP_MS = 10_000;
 
 export function VmCard({ vm }: { vm: Vm }): ReactElement {
   const nowMs = useTicking(AGE_STEP_MS);
-  const { id, kind, state, failure } = vm;
+  const { id, kind, state } = vm;
   const acting = useVmAction(id);
   const age = formatAge(vm.createdAt, nowMs);
   return (
@@ -37,7 +39,7 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
             <Link to={`/vms/${id}`}>{id}</Link>
           </h2>
           <span className="push">
-            <StateBadge state={state} />
+            <StateBadge vm={vm} />
           </span>
         </div>
         <p className="muted small">
@@ -45,7 +47,7 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
           {vm.cpus} {vm.cpus === 1 ? 'CPU' : 'CPUs'} ·{' '}
           {(vm.memMiB / 1024).toFixed(vm.memMiB % 1024 === 0 ? 0 : 1)}&nbsp;GiB
         </p>
-        {failure === null ? null : <Trouble {...failure} />}
+        <FindingNotice vm={vm} />
         <HibernationNotice vm={vm} />
         {acting.error === null ? null : <Problem error={acting.error} />}
         <div className="row card-actions">
@@ -54,11 +56,20 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
               <Icon name="screen" /> {state === 'ready' ? 'Open desktop' : 'Watch it start'}
             </Link>
           ) : null}
+          <RestartButton vm={vm} acting={acting} slim />
           <SleepButtons vm={vm} acting={acting} slim />
           <Link className="button slim" to={`/vms/${id}/console`}>
             <Icon name="terminal" /> Console
           </Link>
           <span className="row push">
+            <Link
+              className="button slim quiet"
+              to={`/vms/${id}/why`}
+              aria-label={`Look into ${id}`}
+              title="Why? Look at every layer of the way to it"
+            >
+              <Icon name="search" />
+            </Link>
             <ForkButton vm={vm} acting={acting} slim />
             <DeleteButton vm={vm} />
           </span>

@@ -1,4 +1,5 @@
 import type { Vm } from '@hearth/contract';
+import { formatMoment } from '../design/moment.ts';
 import { formatAge } from './age.ts';
 
 const DAY_MS = 86_400_000;
@@ -21,14 +22,3 @@ export function hibernationWords(
   const left = leftMs < 10_000 ? 'at any moment' : `in ${formatAge(nowIso, Date.parse(deletesAt))}`;
   return { text, warning: `Will be deleted ${left}, with all that is on its disk` };
 }
-
-const moment = new Intl.DateTimeFormat('en-GB', {
-  day: 'numeric',
-  month: 'short',
-  year: 'numeric',
-  hour: '2-digit',
-  minute: '2-digit',
-});
-
-/** Day and time in this browser's zone: `23 Nov 2026, 20:05`. */
-const formatMoment = (iso: string): string => moment.format(new Date(iso));

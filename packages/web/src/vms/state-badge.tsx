@@ -1,7 +1,8 @@
-import type { VmState } from '@hearth/contract';
+import type { Vm } from '@hearth/contract';
 import type { ReactElement } from 'react';
-import { stateWords } from './state-words.ts';
+import { isUnhealthy, stateWords } from './state-words.ts';
 
-export function StateBadge({ state }: { state: VmState }): ReactElement {
-  return <span className={`badge ${state}`}>{stateWords[state]}</span>;
+export function StateBadge({ vm }: { vm: Pick<Vm, 'state' | 'finding'> }): ReactElement {
+  if (isUnhealthy(vm)) return <span className="badge unhealthy">unhealthy</span>;
+  return <span className={`badge ${vm.state}`}>{stateWords[vm.state]}</span>;
 }

@@ -24,5 +24,9 @@ const originWords: Readonly<Record<VmOrigin, string>> = {
 export const originInWords = ({ origin }: Pick<Vm, 'origin'>): string =>
   origin === null ? 'not known yet' : originWords[origin];
 
+/** It was ready, and doesn’t answer as it should. */
+export const isUnhealthy = ({ state, finding }: Pick<Vm, 'state' | 'finding'>): boolean =>
+  state === 'ready' && finding !== null;
+
 export const isBooting = ({ state }: Pick<Vm, 'state'>): boolean =>
   state === 'requested' || state === 'starting';

@@ -5,7 +5,7 @@ import { newIdempotencyKey } from '../api/idempotency-key.ts';
 import { call } from '../api/request.ts';
 import { emptyVmList, withVm, type VmList } from './vm-list.ts';
 
-export type VmAction = 'hibernate' | 'resume' | 'resumeCold' | 'fork';
+export type VmAction = 'hibernate' | 'resume' | 'resumeCold' | 'fork' | 'restart';
 
 /** The server answers once memory was written or copied, on a disk that may be slow. */
 const SAVED_MEMORY_TIMEOUT_MS = 5 * 60_000;
@@ -18,7 +18,7 @@ export interface ActingOnVm {
   fork: Vm | null;
 }
 
-/** Hibernates, resumes and forks a VM; where a fork's answer got lost, asking again makes no second copy. */
+/** Hibernates, resumes, restarts and forks a VM; where a fork's answer got lost, asking again makes no second copy. */
 export function useVmAction(id: string): ActingOnVm {
   const queries = useQueryClient();
   const forkKey = useRef<string | null>(null);

@@ -25,7 +25,7 @@ const vm = (name: string, changes: Partial<Record<keyof Vm, unknown>> = {}): Vm 
       hibernatedAt: null,
       deletesAt: null,
     },
-    ...{ createdAt: `2026-01-01T00:00:0${name}.000Z`, failure: null },
+    ...{ createdAt: `2026-01-01T00:00:0${name}.000Z`, failure: null, finding: null },
     timeline: { startedAt: '2026-01-01T00:00:00.000Z', phases: [] },
     ...changes,
   });

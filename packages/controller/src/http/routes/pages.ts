@@ -39,6 +39,8 @@ const pages = [
   '/vms/:id',
   '/vms/:id/desktop',
   '/vms/:id/console',
+  '/vms/:id/why',
+  '/host',
 ];
 /** The page of a desktop, under the addresses that programs hand out. */
 const desktopPages = [
