@@ -18,7 +18,6 @@ import { peerUid } from './peer/peer-credentials.ts';
 import { openImageSource, type StoredImages } from './images/image-source.ts';
 import { openRuntime } from './runtime.ts';
 import { createGoldenService } from './snapshots/golden-service.ts';
-import { freeMemMiB } from './vms/admission.ts';
 import type { VmHost } from './vms/vm-host.ts';
 import { vmPaths } from './vms/vm-paths.ts';
 import { createWatchdog } from './vms/watchdog.ts';
@@ -62,7 +61,7 @@ export async function openHost({
   const goldens = createGoldenService({ config, images, log, vmm });
   const opening = openRuntime({ config, images, goldens: goldens.source, log });
   const runtime = await opening;
-  const { vms, network, book, agents, vmmSource } = runtime;
+  const { vms, network, book, agents, vmmSource, admission, slots } = runtime;
 
   const health = async (): Promise<HostHealth> => {
     const checks = [
@@ -79,16 +78,19 @@ export async function openHost({
       checks,
     };
   };
-  const capacity = async (): Promise<HostCapacity> => ({
-    cpus: availableParallelism(),
-    memMiB: Math.floor(totalmem() / 1024 / 1024),
-    memFreeMiB: Math.max(0, freeMemMiB(config, vms.holding())),
-    diskFreeMiB: await freeMiB(config.stateDir),
-    cpusFree: availableParallelism(),
-    starts: { running: 0, waiting: 0 },
-    addressesFree: book.freeCount,
-    accelerator: vmmSource.accelerator(),
-  });
+  const capacity = async (): Promise<HostCapacity> => {
+    const free = admission.free(vms.holding());
+    return {
+      cpus: availableParallelism(),
+      memMiB: Math.floor(totalmem() / 1024 / 1024),
+      memFreeMiB: Math.max(0, free.memMiB),
+      diskFreeMiB: Math.max(0, free.diskMiB),
+      cpusFree: Math.max(0, free.cpus),
+      starts: { running: slots.running, waiting: slots.waiting },
+      addressesFree: book.freeCount,
+      accelerator: vmmSource.accelerator(),
+    };
+  };
   const consoleFiles = async (id: VmId) => {
     const { consoleFolder, console } = vmPaths(config, id);
     const there = await stat(consoleFolder).catch(() => null);

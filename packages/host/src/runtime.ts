@@ -5,15 +5,18 @@ import { createAgentClient, type AgentClient } from './guest-link/agent-client.t
 import type { StoredImages } from './images/image-source.ts';
 import { createAddressStore } from './journal/address-store.ts';
 import { openHostDatabase } from './journal/database.ts';
+import { createSettings } from './journal/settings.ts';
 import { createVmRecords } from './journal/vm-records.ts';
 import { openAddressBook, type AddressBook } from './network/address-book.ts';
 import { planNetwork } from './network/addressing.ts';
 import { createHostNetwork, type HostNetwork } from './network/host-network.ts';
 import { cgroupTreeName, openCgroups } from './vmm/cgroup.ts';
 import { createVmmSource, type VmmSource } from './vmm/vmm-source.ts';
-import { createBootSlots } from './vms/admission.ts';
+import { createAdmission, type Admission } from './vms/admission.ts';
+import { createBootSlots, type BootSlots } from './vms/boot-slots.ts';
 import { readCaCertificates } from './vms/ca-certificates.ts';
 import { randomSecrets, type BootSecrets } from './vms/boot-secrets.ts';
+import { createDrainSwitch, type DrainSwitch } from './vms/drain.ts';
 import type { GoldenSource } from './vms/ports.ts';
 import { sweepLeftovers } from './vms/sweep.ts';
 import { VmHost } from './vms/vm-host.ts';
@@ -38,6 +41,9 @@ export interface Runtime {
   readonly book: AddressBook;
   readonly agents: AgentClient;
   readonly vmmSource: VmmSource;
+  readonly admission: Admission;
+  readonly slots: BootSlots;
+  readonly drain: DrainSwitch;
   /** Lets go of everything; VMs that were not destroyed go on. */
   close: () => Promise<void>;
 }
@@ -82,15 +88,18 @@ export async function openRuntime({
   await cgroups.sweep(known);
   const vmmSource = createVmmSource({ config, images, cgroups, log });
   const caCertificates = await readCaCertificates(config.network.caCertificates);
+  const drain = createDrainSwitch(createSettings(database), log);
+  const admission = createAdmission(config, () => drain.get().draining);
+  const slots = createBootSlots(config.vms.maxConcurrentBoots);
   const vms = new VmHost({
     ...{ caCertificates, config, images, goldens, network, records, agents, randomBytes, bootSecrets, log },
     ...{ vmm: vmmSource.vmm, probe: vmmSource.probe, addresses: book, now: Date.now },
-    slots: createBootSlots(config.vms.maxConcurrentBoots),
+    ...{ admission, slots },
   });
   network.onLease(({ ip }) => vms.onLease(ip));
   await vms.adopt();
   return {
-    ...{ vms, network, book, agents, vmmSource },
+    ...{ vms, network, book, agents, vmmSource, admission, slots, drain },
     close: async () => {
       await vms.release();
       await network.stop();

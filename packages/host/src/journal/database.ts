@@ -23,6 +23,10 @@ export function openHostDatabase(path: string): HostDatabase {
       vm_id TEXT PRIMARY KEY,
       row TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS settings (
+      name TEXT PRIMARY KEY,
+      value TEXT NOT NULL
+    ) STRICT;
   `);
   return database;
 }

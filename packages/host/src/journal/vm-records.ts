@@ -28,6 +28,8 @@ export const vmRecordSchema = hostVmSchema.extend({
   origin: vmOriginSchema.nullable().default(null),
   requestedAtMs: z.number(),
   requestId: z.string(),
+  /** Whose turn its starts take. */
+  queue: z.string().default(''),
   /** The VMM's process; null before it started and after it is gone. */
   vmm: z.object({ pid: z.number(), startTicks: z.number() }).nullable(),
   /** The golden snapshot that it was cloned from. */

@@ -21,7 +21,7 @@ import type { VmRecord, VmRecords } from '../journal/vm-records.ts';
 import { openAddressBook, type AddressRow, type AddressStore } from '../network/address-book.ts';
 import { planNetwork } from '../network/addressing.ts';
 import type { RunningVmm, Vmm, VmmSpec } from '../vmm/vmm.ts';
-import { createAdmission } from './admission.ts';
+import { createAdmission, thisMachine } from './admission.ts';
 import { createBootSlots } from './boot-slots.ts';
 import { randomSecrets } from './boot-secrets.ts';
 import type { DiagnosisSource } from './ports.ts';
@@ -223,7 +223,8 @@ export async function makeTestMachine(
         caCertificates: [],
         addresses: book,
         now: Date.now,
-        admission: createAdmission(config, () => false),
+        // As many CPUs as anybody asks for: what a real machine has is not the matter here.
+        admission: createAdmission(config, () => false, { ...thisMachine(config), cpus: 100_000 }),
         slots: createBootSlots(4),
         log: () => undefined,
       },

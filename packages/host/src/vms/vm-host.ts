@@ -218,7 +218,7 @@ export class VmHost {
   }
 
   /** VMs for which the machine must keep room. */
-  holding(): VmRecord[] {
+  holding(): Pick<VmRecord, 'id' | 'state' | 'cpus' | 'memMiB'>[] {
     return this.records().filter(({ state }) => !['failed', 'hibernated', 'gone'].includes(state));
   }
 

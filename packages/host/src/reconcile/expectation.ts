@@ -1,0 +1,54 @@
+import type { Address, Config, VmId } from '@hearth/contract';
+import type { ProcessIdentity } from '../exec/process-identity.ts';
+import type { VmRecord } from '../journal/vm-records.ts';
+import { planNetwork, type NetworkPlan } from '../network/addressing.ts';
+import { vmPaths } from '../vms/vm-paths.ts';
+
+/** What ought to be there of one VM. */
+export interface ExpectedVm {
+  id: VmId;
+  /** Booked for it; null where it needs none now. */
+  address: Address | null;
+  /** Its VMM runs: TAP, pin, reservation, process, disk and console must be there. Else they may come or go at this moment. */
+  running: { process: ProcessIdentity; ready: boolean } | null;
+  /** Files that must be there, with what each is. */
+  files: { path: string; subject: 'disk' | 'console' }[];
+}
+
+/** What book and journal say that the machine should show. */
+export interface Expectation {
+  plan: NetworkPlan;
+  vms: ExpectedVm[];
+}
+
+const UP: readonly VmRecord['state'][] = ['booting', 'ready', 'hibernating'];
+
+/** Pure. @param addresses what is booked, also for VMs that have no record */
+export function expectationOf(
+  config: Pick<Config, 'name' | 'network' | 'stateDir' | 'runDir'>,
+  records: readonly Pick<VmRecord, 'id' | 'state' | 'vmm' | 'saved' | 'poweredOff' | 'address'>[],
+  addresses: readonly { vmId: VmId; address: Address }[],
+): Expectation {
+  const booked = new Map(addresses.map(({ vmId, address }) => [vmId, address]));
+  const known = new Set(records.map(({ id }) => id));
+  const vms = records.map(({ id, state, vmm, saved, poweredOff, address }): ExpectedVm => {
+    const paths = vmPaths(config, id);
+    // The record has a VMM after the TAP was made, and none before it is taken away.
+    const runs = vmm !== null && address !== null && UP.includes(state);
+    const kept = state === 'hibernated' && (saved !== null || poweredOff);
+    return {
+      id,
+      address: booked.get(id) ?? null,
+      running: runs ? { process: vmm, ready: state === 'ready' } : null,
+      files: [
+        ...(runs || kept ? [{ path: paths.upper, subject: 'disk' as const }] : []),
+        ...(kept && saved !== null ? [{ path: paths.savedState, subject: 'disk' as const }] : []),
+        ...(runs ? [{ path: paths.console.logPath, subject: 'console' as const }] : []),
+      ],
+    };
+  });
+  const strangers = addresses
+    .filter(({ vmId }) => !known.has(vmId))
+    .map(({ vmId, address }): ExpectedVm => ({ id: vmId, address, running: null, files: [] }));
+  return { plan: planNetwork(config), vms: [...vms, ...strangers] };
+}
