@@ -3,6 +3,7 @@ import { lazy, Suspense, useEffect, type ReactElement } from 'react';
 import { BrowserRouter, Route, Routes, useLocation, useNavigate } from 'react-router';
 import { Broken } from './pages/broken.tsx';
 import { ConnectPage } from './pages/connect-page.tsx';
+import { HostPage } from './pages/host-page.tsx';
 import { JourneyPage } from './pages/journey-page.tsx';
 import { NotFoundPage } from './pages/not-found-page.tsx';
 import { RunPage } from './pages/run-page.tsx';
@@ -54,6 +55,7 @@ export function App(): ReactElement {
               <Route path="/vms/:id/desktop" element={<DesktopPage />} />
               <Route path="/api/vms/:id/desktop" element={<DesktopPage />} />
               <Route path="/api/auth/session/:id/novnc" element={<DesktopPage />} />
+              <Route path="/host" element={<HostPage />} />
               <Route path="*" element={<NotFoundPage />} />
             </Routes>
           </Suspense>
