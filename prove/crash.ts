@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -84,6 +84,8 @@ async function plan(operations: readonly Operation[], count: Counter): Promise<K
 type Counter = (operation: Operation) => Promise<Record<'controller' | 'host', number>>;
 
 const folder = await mkdtemp(join(tmpdir(), 'hearth-prove-'));
+// The controller is another user.
+await chmod(folder, 0o711);
 const started = performance.now();
 await using site = await openSigninLab({
   // What is proven here must not be stopped for being broken so often.

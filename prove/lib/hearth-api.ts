@@ -24,6 +24,7 @@ const CALL_TIMEOUT_MS = 30_000;
 
 /** The API of a lab's Hearth as its administrator uses it. Every call throws where the answer is none or not as promised. */
 export interface HearthApi {
+  /** Those that are not deleted. */
   vms(): Promise<Vm[]>;
   vm(id: Vm['id']): Promise<Vm>;
   createVm(): Promise<Vm>;
@@ -58,7 +59,8 @@ export function hearthApi(lab: HearthLab): HearthApi {
     body?: object,
   ): Promise<z.infer<Schema>> => schema.parse(await (await call(method, path, body)).json());
   return {
-    vms: async () => (await json(vmListSchema, 'GET', '/api/vms')).vms,
+    vms: async () =>
+      (await json(vmListSchema, 'GET', '/api/vms')).vms.filter(({ state }) => state !== 'deleted'),
     vm: (id) => json(vmSchema, 'GET', `/api/vms/${id}`),
     createVm: () => json(vmSchema, 'POST', '/api/vms', { kind: 'cli' }),
     deleteVm: async (id) => {

@@ -3,6 +3,8 @@ import { addBenchCommand } from './commands/bench.ts';
 import { addConnectCommands } from './commands/connect.ts';
 import { addHostCommands } from './commands/host.ts';
 import { addImageCommands } from './commands/image.ts';
+import { addLogCommands } from './commands/logs.ts';
+import { addProveCommand } from './commands/prove.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addServiceCommands } from './commands/services.ts';
 import { addShellCommand } from './commands/shell.ts';
@@ -38,12 +40,14 @@ export function makeProgram(): Command {
   addConnectCommands(program);
   addRunCommands(program);
   addShellCommand(program);
+  addLogCommands(program);
   addTokenCommands(program);
   addImageCommands(program);
   addSnapshotCommands(program);
   addStandInCommand(program);
   addTestCommand(program);
   addBenchCommand(program);
+  addProveCommand(program);
   for (const command of everyCommand(program)) {
     command.exitOverride().configureOutput({
       outputError: (text, write) => write(`${text}usage: ${usageOf(command)}\n`),
