@@ -1,0 +1,89 @@
+import { agentThat, consoleThat } from './awaits.ts';
+import type { Fault } from './fault.ts';
+import { inTurn, maskUnit } from './guest-lines.ts';
+
+/** The agent, and what it needs to live. Without it nobody can undo anything in the guest. */
+
+const UNIT = 'hearth-agent.service';
+const BUNDLE = '/opt/hearth/agent/agent.mjs';
+const LEFT_KIB = 24 * 1024;
+/**
+ * Takes memory until the kernel kills somebody, which can't be itself, and from then on all but a little, so that the agent
+ * is killed again whenever it starts.
+ */
+const HOG = `
+sub value { open(my $f, "<", $_[0]); local $/; <$f> =~ /^$_[1]\\D+(\\d+)/m; $1 }
+while (1) {
+  if (value("/proc/vmstat", "oom_kill") == 0 || value("/proc/meminfo", "MemAvailable") > ${LEFT_KIB}) { push @all, "x" x 4194304 }
+  else { select undef, undef, undef, 0.2 }
+}`;
+
+/** Its file is changed by a sed expression and it is started anew; then it must have said that it has its identity. */
+const patched = (expression: string): Pick<Fault, 'inject' | 'awaits' | 'undo' | 'spoils'> => ({
+  inject: (room) => room.leave(inTurn(`sed -i "${expression}" ${BUNDLE}`, `systemctl restart ${UNIT}`)),
+  awaits: consoleThat(/agent started[^]*configured/),
+  undo: null,
+  spoils: true,
+});
+
+export const agentFaults: readonly Fault[] = [
+  {
+    name: 'wrong_token',
+    title: 'the agent takes no token',
+    kind: 'cli',
+    expects: 'token_refused',
+    ...patched('s/Bearer +/NoBearer +/'),
+  },
+  {
+    name: 'agent_wrong_version',
+    title: 'the agent says that it is of another version',
+    kind: 'cli',
+    expects: 'agent_wrong_version',
+    ...patched(String.raw`s/\([0-9]\.[0-9]*\.[0-9]*\)+[0-9a-f]\{8\}/\1+00000000/`),
+  },
+  {
+    name: 'agent_masked',
+    title: 'the agent’s unit is masked and stopped',
+    kind: 'cli',
+    expects: 'agent_masked',
+    inject: (room) => room.leave(inTurn(maskUnit(UNIT), `systemctl stop ${UNIT}`)),
+    awaits: agentThat('refuses'),
+    undo: null,
+    spoils: true,
+  },
+  {
+    name: 'agent_crashed',
+    title: 'the agent’s file is broken, and it is killed',
+    kind: 'cli',
+    expects: 'agent_crashed',
+    inject: (room) =>
+      room.leave(inTurn(`echo "throw new Error(1)" > ${BUNDLE}`, `systemctl kill --signal=KILL ${UNIT}`)),
+    awaits: agentThat('refuses'),
+    undo: null,
+    spoils: true,
+  },
+  {
+    name: 'agent_hung',
+    title: 'the agent gets a SIGSTOP',
+    kind: 'cli',
+    expects: 'agent_hung',
+    inject: (room) => room.leave(`kill -STOP $(systemctl show --property=MainPID --value ${UNIT})`),
+    awaits: agentThat('accepts'),
+    undo: null,
+    spoils: true,
+  },
+  {
+    name: 'guest_oom',
+    title: 'something in the guest takes all of its memory',
+    kind: 'cli',
+    expects: 'guest_out_of_memory',
+    inject: async (room) => {
+      await room.guest(`cat > /run/hearth-fault-hog <<'END'${HOG}\nEND`);
+      await room.leave(inTurn('echo -1000 > /proc/self/oom_score_adj', 'exec perl /run/hearth-fault-hog'));
+    },
+    awaits: async (room) =>
+      (await consoleThat(/Out of memory: Killed process/)(room)) ?? (await agentThat('refuses')(room)),
+    undo: null,
+    spoils: true,
+  },
+];
