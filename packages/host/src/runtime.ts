@@ -7,7 +7,7 @@ import { createAddressStore } from './journal/address-store.ts';
 import { openHostDatabase } from './journal/database.ts';
 import { createSettings } from './journal/settings.ts';
 import { createVmRecords } from './journal/vm-records.ts';
-import { openAddressBook, type AddressBook } from './network/address-book.ts';
+import { freeUnheld, openAddressBook, type AddressBook } from './network/address-book.ts';
 import { planNetwork } from './network/addressing.ts';
 import { createHostNetwork, type HostNetwork } from './network/host-network.ts';
 import { cgroupTreeName, openCgroups } from './vmm/cgroup.ts';
@@ -66,9 +66,10 @@ export async function openRuntime({
     store: createAddressStore(database),
     randomBytes,
   });
-  const known = new Set(records.load().map(({ id }) => id));
+  const recorded = records.load();
+  const known = new Set(recorded.map(({ id }) => id));
   await sweepLeftovers(config, known, Date.now(), log);
-  for (const { vmId } of book.list()) if (!known.has(vmId)) book.free(vmId);
+  freeUnheld(book, recorded);
 
   const network = createHostNetwork({ config, log });
   const setup = startProgress({

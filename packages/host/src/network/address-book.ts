@@ -29,6 +29,18 @@ export interface AddressBook {
   readonly freeCount: number;
 }
 
+/**
+ * Frees what no record holds: a daemon died between booking an address and writing it into its VM's record. No VMM was
+ * started with it (F17), and nobody else would ever free it.
+ */
+export function freeUnheld(
+  book: Pick<AddressBook, 'list' | 'free'>,
+  records: readonly { id: VmId; address: Address | null }[],
+): void {
+  const holders = new Set(records.filter(({ address }) => address !== null).map(({ id }) => id));
+  for (const { vmId } of book.list()) if (!holders.has(vmId)) book.free(vmId);
+}
+
 interface AddressBookOptions {
   plan: Pick<NetworkPlan, 'subnet' | 'firstVm' | 'lastVm'>;
   store: AddressStore;

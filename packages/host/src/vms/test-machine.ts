@@ -18,7 +18,7 @@ import {
   type Why,
 } from '@hearth/contract';
 import type { VmRecord, VmRecords } from '../journal/vm-records.ts';
-import { openAddressBook, type AddressRow, type AddressStore } from '../network/address-book.ts';
+import { freeUnheld, openAddressBook, type AddressRow, type AddressStore } from '../network/address-book.ts';
 import { planNetwork } from '../network/addressing.ts';
 import type { RunningVmm, Vmm, VmmSpec } from '../vmm/vmm.ts';
 import { createAdmission, thisMachine } from './admission.ts';
@@ -131,13 +131,18 @@ export async function makeTestMachine(
       await Promise.resolve();
       return writes >= diesAt ? gone : effect();
     };
-    const put = (record: VmRecord): void => {
+    /** Every write is a moment after which the daemon may be gone. */
+    const write = (effect: () => void): void => {
       if (writes >= diesAt) return;
       writes += 1;
-      journal.set(record.id, record);
-      durable?.records.put(record);
+      effect();
       if (writes >= diesAt) death.resolve(undefined);
     };
+    const put = (record: VmRecord): void =>
+      write(() => {
+        journal.set(record.id, record);
+        durable?.records.put(record);
+      });
 
     const attach = (pid: number, process: Process): RunningVmm => ({
       process: { pid, startTicks: 1 },
@@ -203,19 +208,21 @@ export async function makeTestMachine(
       plan: planNetwork(config),
       store: {
         load: () => [...addresses.values()],
-        put: (row) => {
-          if (writes >= diesAt) return;
-          addresses.set(row.vmId, row);
-          durable?.store.put(row);
-        },
-        delete: (id) => {
-          if (writes >= diesAt) return;
-          addresses.delete(id);
-          durable?.store.delete(id);
-        },
+        put: (row) =>
+          write(() => {
+            addresses.set(row.vmId, row);
+            durable?.store.put(row);
+          }),
+        delete: (id) =>
+          write(() => {
+            addresses.delete(id);
+            durable?.store.delete(id);
+          }),
       },
       randomBytes,
     });
+    // As runtime.ts does.
+    freeUnheld(book, [...journal.values()]);
     const host = new VmHost({
       ...{
         config,
@@ -260,11 +267,11 @@ export async function makeTestMachine(
       records: {
         load: () => [...journal.values()],
         put,
-        remove: (id) => {
-          if (writes >= diesAt) return;
-          journal.delete(id);
-          durable?.records.remove(id);
-        },
+        remove: (id) =>
+          write(() => {
+            journal.delete(id);
+            durable?.records.remove(id);
+          }),
       },
     });
     return { host, died: death.promise, writes: () => writes };
