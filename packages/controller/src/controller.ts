@@ -1,5 +1,6 @@
 import { asHearthError, type Config, type Log } from '@hearth/contract';
 import type { FastifyBaseLogger } from 'fastify';
+import { createBreaker, type CircuitBreaker } from './admission/breaker.ts';
 import type { World } from './clock.ts';
 import { createCredentialBook } from './credentials/credential-book.ts';
 import { createCredentialService, type CredentialService } from './credentials/credential-service.ts';
@@ -10,10 +11,15 @@ import { createScreenshots } from './desktops/screenshots.ts';
 import { createTerminals, type Terminals } from './terminals/terminals.ts';
 import { createTicketMemory, createTickets } from './tickets/tickets.ts';
 import { createHealth } from './health.ts';
+import { defaultQuota } from './domain/users/quota.ts';
 import type { HostLink } from './host-link/host-link.ts';
 import { buildApp } from './http/app.ts';
 import type { App } from './http/fastify.ts';
 import { createControllerMetrics } from './metrics/controller-metrics.ts';
+import { createDrain } from './operations/drain.ts';
+import { createHostState } from './operations/host-state.ts';
+import { createUserAdministration } from './operations/users.ts';
+import { createWhyService } from './operations/why.ts';
 import { createCliVms } from './runs/cli-vms.ts';
 import { createRuns } from './runs/runs.ts';
 import type { RunWorker } from './runs/run-worker.ts';
@@ -25,6 +31,7 @@ import { createJourneys } from './signins/journey.ts';
 import { createSigninBook } from './signins/signin-book.ts';
 import { createSigninService, type SigninService } from './signins/signin-service.ts';
 import { createCredentialStore } from './store/credentials.ts';
+import { createQuotaStore } from './store/quotas.ts';
 import { createRunStore } from './store/runs.ts';
 import { createSigninStore } from './store/signins.ts';
 import { pingDatabase, type Database } from './store/database.ts';
@@ -73,6 +80,7 @@ export interface Controller {
   expire: Expire;
   hibernate: HibernateWorker;
   pool: WarmPool;
+  breaker: CircuitBreaker;
   runs: RunWorker;
   credentials: CredentialService;
   signins: SigninService;
@@ -89,17 +97,23 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   const stop = new AbortController();
   const signal = stop.signal;
   const log: Log = (message, fields = {}) => {
-    logger.info(fields, message);
+    // What went wrong names its code.
+    if ('code' in fields) logger.warn(fields, message);
+    else logger.info(fields, message);
   };
 
   const vmStore = createVmStore(db);
   const users = createUserStore(db);
   const startedAtMs = world.now().getTime();
-  const metrics = createControllerMetrics({ counts: createCountStore(db), host, startedAtMs, log });
+  const metrics = createControllerMetrics({
+    ...{ counts: createCountStore(db), host, startedAtMs, log },
+    breaker: () => breaker.state(),
+  });
   const tell = tellStates(log, startedAtMs);
   const changes = createVmChanges((id, vm) => {
     tell(id, vm);
     metrics.vmChanged(id, vm);
+    breaker.vmChanged(vm);
   });
   const book = createVmBook(vmStore, changes);
   const policy = config.vms.hibernate;
@@ -113,13 +127,29 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
   });
   const { deleteAfterDays } = policy;
   const view = createHostView({ book, world, deleteAfterDays, onSeen: (seen) => keeper.observe(seen) });
+  const quota = defaultQuota(config.controller);
   const handOver = createHandOver({
-    ...{ book, view, host, world, log, signal },
+    ...{ book, view, host, quota, world, log, signal },
     takeBack: (vm, until) => credentials.takeBack(vm, until),
   });
   const activity = createActivity({ book, world, log });
-  const pool = createWarmPool({ book, handOver, host, config, world, log, signal });
-  const creation = createCreation({ book, users, host, handOver, pool, config, world });
+  const onDrain = (): void => {
+    void pool.run();
+    void hibernate.run();
+  };
+  const drain = createDrain({ host, vms: vmStore, onChange: onDrain, log, signal });
+  const draining = (): boolean => drain.draining();
+  const emptying = (): boolean => drain.emptying();
+  const breaker = createBreaker({ book, handOver, host, config, draining, world, log, signal });
+  const pool = createWarmPool({
+    ...{ book, handOver, host, config, emptying, world, log, signal },
+    paused: () => draining() || breaker.state() !== 'closed',
+  });
+  const admit = async (): Promise<void> => {
+    drain.requireOff();
+    await breaker.requireClosed();
+  };
+  const creation = createCreation({ book, users, host, handOver, pool, admit, config, world });
   const hibernation = createHibernation({ book, handOver, pool });
   const vms = createVmService({ book, handOver, creation, hibernation, world });
   const homes = createCliVmStore(db);
@@ -164,7 +194,8 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     ...{ vms: vmStore, users, signins: signinStore, runs: runStore, retentionDays, world, log, signal },
   });
   const hibernate = createHibernateWorker({
-    ...{ book, handOver, activity, homes: cliVms.homes, policy, world, log, signal },
+    ...{ book, handOver, activity, homes: cliVms.homes, policy, emptying, world, log, signal },
+    hasTerminals: (vm, until) => terminals.anyRuns(vm, until),
   });
   const services = {
     config,
@@ -185,8 +216,13 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     health,
     metrics,
     world,
+    why: createWhyService({ vms, host, world }),
+    hostState: createHostState({ host, vms: vmStore, breaker }),
+    drain,
+    breaker,
+    users: createUserAdministration(createQuotaStore(db), quota),
   };
-  const { app, drain } = await buildApp({ ...services, stopping: signal }, logger);
+  const { app, drain: drainCalls } = await buildApp({ ...services, stopping: signal }, logger);
   let following: Promise<void> = Promise.resolve();
 
   return {
@@ -200,17 +236,22 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     expire,
     hibernate,
     pool,
+    breaker,
     runs: runs.worker,
     credentials,
     signins,
     vault,
     startWorkers: () => {
-      const onFollowing = (): void => void pool.run();
+      const onFollowing = (): void => {
+        void drain.refresh();
+        void pool.run();
+      };
       following = followHost({ host, view, reconcile, onFollowing, log, signal });
       reconcile.start();
       expire.start();
       hibernate.start();
       pool.start();
+      breaker.start();
       signins.startWorker();
       runs.worker.start();
       vault.recover().catch((error: unknown) => {
@@ -220,12 +261,14 @@ export async function buildController(deps: ControllerDeps): Promise<Controller>
     close: async () => {
       if (signal.aborted) return;
       stop.abort(shuttingDown());
-      await drain();
+      await drainCalls();
       await app.close();
       await following;
       await handOver.settled();
       await Promise.all(
-        [reconcile, hibernate, pool, activity, journeys, keeper, runs.worker].map((work) => work.settled()),
+        [reconcile, hibernate, pool, breaker, activity, journeys, keeper, runs.worker].map((work) =>
+          work.settled(),
+        ),
       );
       await host.close();
       await db.destroy();

@@ -1,25 +1,35 @@
 import {
+  breakerSchema,
   controlActionSchema,
   createdTokenSchema,
+  createRunSchema,
   createSessionSchema,
   createTicketSchema,
   createTokenSchema,
-  createRunSchema,
   createVmSchema,
   credentialSchema,
   desktopEventSchema,
   desktopStateSchema,
   downloadListSchema,
   downloadSchema,
+  drainRequestSchema,
+  drainStateSchema,
+  driftReportSchema,
+  driftSchema,
   errorTable,
   execEventSchema,
   execRequestSchema,
   failureSchema,
+  findingSchema,
   healthSchema,
+  hostStateSchema,
+  leftoverSchema,
   meSchema,
   oauthUrlSchema,
   problemSchema,
   providerInfoSchema,
+  quotaRequestSchema,
+  quotaSchema,
   resumeVmSchema,
   rotateCredentialSchema,
   runChangesSchema,
@@ -34,12 +44,18 @@ import {
   startedSigninSchema,
   startSigninSchema,
   storeApiKeySchema,
+  sweepReportSchema,
+  sweepRequestSchema,
   ticketSchema,
   timelineSchema,
   tokenSchema,
+  userListSchema,
+  userSchema,
   vmEventSchema,
   vmListEventSchema,
   vmSchema,
+  whyCheckSchema,
+  whySchema,
   type ErrorCode,
 } from '@hearth/contract';
 import swagger from '@fastify/swagger';
@@ -90,6 +106,22 @@ registry
   .add(desktopStateSchema, { id: 'DesktopState' })
   .add(desktopEventSchema, { id: 'DesktopEvent' })
   .add(downloadSchema, { id: 'Download' })
+  .add(breakerSchema, { id: 'Breaker' })
+  .add(drainRequestSchema, { id: 'DrainRequest' })
+  .add(drainStateSchema, { id: 'DrainState' })
+  .add(driftReportSchema, { id: 'DriftReport' })
+  .add(driftSchema, { id: 'Drift' })
+  .add(findingSchema, { id: 'Finding' })
+  .add(hostStateSchema, { id: 'HostState' })
+  .add(leftoverSchema, { id: 'Leftover' })
+  .add(quotaRequestSchema, { id: 'QuotaRequest' })
+  .add(quotaSchema, { id: 'Quota' })
+  .add(sweepReportSchema, { id: 'SweepReport' })
+  .add(sweepRequestSchema, { id: 'SweepRequest' })
+  .add(userListSchema, { id: 'UserList' })
+  .add(userSchema, { id: 'User' })
+  .add(whyCheckSchema, { id: 'WhyCheck' })
+  .add(whySchema, { id: 'Why' })
   .add(downloadListSchema, { id: 'DownloadList' });
 
 /** The OpenAPI document, made from the routes' schemas when it is first asked for. */

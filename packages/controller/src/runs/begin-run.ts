@@ -20,6 +20,8 @@ const passing: Partial<Record<ErrorCode, string>> = {
   credential_busy: 'another VM that uses its sign-in now',
   capacity_exceeded: 'room on the host',
   addresses_exhausted: 'an address for its VM',
+  creation_paused: 'the creation of VMs, which is stopped',
+  host_draining: 'the host, which is being drained',
   host_unreachable: 'the host daemon, which does not answer',
   vm_hibernated: 'its VM, which is hibernated',
 };

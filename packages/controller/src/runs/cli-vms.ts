@@ -1,6 +1,6 @@
 import { abortReason, startProgress, type UserId, type VmId } from '@hearth/contract';
 import { isHome, pickHome, requireCliVm } from '../domain/runs/home.ts';
-import { requireReach } from '../domain/vms/reach.ts';
+import { requireHealthy, requireReach } from '../domain/vms/reach.ts';
 import type { VmRecord } from '../domain/vms/vm-record.ts';
 import type { CliVmStore } from '../store/cli-vms.ts';
 import type { VmBook } from '../vms/vm-book.ts';
@@ -77,6 +77,7 @@ export function createCliVms({ store, book, vms }: CliVmsDeps): CliVms {
       });
       if (up.state !== 'ready') progress.throwIfAborted();
       requireReach(up);
+      requireHealthy(up);
       return up;
     },
     own: async (userId) => (await remembered(userId))?.id ?? null,

@@ -4,6 +4,7 @@ import {
   geometrySchema,
   timelineSchema,
   vmSchema,
+  type Quota,
   type UserId,
   type VmId,
   type VmState,
@@ -11,6 +12,7 @@ import {
 import type { Selectable, Transaction } from 'kysely';
 import type { VmRecord } from '../domain/vms/vm-record.ts';
 import type { Database } from './database.ts';
+import { lockUser, requireQuota } from './quotas.ts';
 import type { Tables } from './tables.ts';
 
 /** The key under which a creation may be repeated without making a second VM. */
@@ -21,18 +23,16 @@ export interface IdempotencyKey {
 
 export type Insertion =
   | { outcome: 'inserted' }
-  /** The user has as many VMs as allowed. */
-  | { outcome: 'quota' }
   /** The key is taken: by this request where the hashes agree. */
   | { outcome: 'repeated'; vmId: VmId; requestHash: string };
 
 /** A VM that has an owner. */
 export type OwnedVm = VmRecord & { userId: UserId };
 
-/** What a user may have, and what makes a call the same as an earlier one. */
+/** What a person may have, and what makes a call the same as an earlier one. */
 export interface Admission {
-  /** VMs that the user may have. */
-  limit: number;
+  /** Where they have no quota of their own. */
+  defaults: Quota;
   key: IdempotencyKey | null;
   forgetKeysBefore: string;
 }
@@ -44,7 +44,7 @@ export interface VmFilter {
 }
 
 export interface VmStore {
-  /** Adds a person's VM if the quota allows and its key is new: one transaction, so that of two equal calls one wins. */
+  /** Adds a person's VM if its key is new: one transaction, so that of two equal calls one wins. Throws quota_exceeded. */
   insert(vm: OwnedVm, admission: Admission): Promise<Insertion>;
   /**
    * The same with a warm VM that is there already, `vm` being its next record: `gone` where another call took it before,
@@ -57,8 +57,14 @@ export interface VmStore {
   get(id: VmId): Promise<VmRecord | null>;
   /** Newest first. `userId` null: those that nobody owns; `since`: made, or taken, then or later. */
   list(filter: VmFilter): Promise<VmRecord[]>;
+  /** How many are in each state. */
+  count(): Promise<ReadonlyMap<VmState, number>>;
+  /** Those that don't answer, with what was found. */
+  unhealthy(): Promise<VmRecord[]>;
   /** Compare-and-set: false where the VM moved on since `expectedVersion`. */
   update(vm: VmRecord, expectedVersion: number): Promise<boolean>;
+  /** The same for a VM that takes memory and CPUs again. Throws quota_exceeded. */
+  updateWithin(vm: VmRecord, expectedVersion: number, defaults: Quota): Promise<boolean>;
   /** Takes a VM back that never reached the host, its key with it; false where it moved on. */
   discard(vm: VmRecord): Promise<boolean>;
   /** Forgets VMs that were deleted before that time; gives their ids. */
@@ -72,16 +78,16 @@ export function createVmStore(db: Database): VmStore {
   return {
     insert: (vm, admission) =>
       db.transaction().execute(async (tx): Promise<Insertion> => {
-        const refusal = await admit(tx, vm, admission);
-        if (refusal !== null) return refusal;
+        const repeated = await admit(tx, vm, admission);
+        if (repeated !== null) return repeated;
         await tx.insertInto('vms').values(toRow(vm)).execute();
         await keepKey(tx, vm, admission.key);
         return { outcome: 'inserted' };
       }),
     take: (vm, admission) =>
       db.transaction().execute(async (tx): Promise<Insertion | { outcome: 'gone' }> => {
-        const refusal = await admit(tx, vm, admission);
-        if (refusal !== null) return refusal;
+        const repeated = await admit(tx, vm, admission);
+        if (repeated !== null) return repeated;
         const { numUpdatedRows } = await tx
           .updateTable('vms')
           .set(toRow(vm))
@@ -119,15 +125,34 @@ export function createVmStore(db: Database): VmStore {
       if (states !== undefined) query = query.where('state', 'in', states);
       return (await query.execute()).map(toRecord);
     },
-    update: async (vm, expectedVersion) => {
-      const { numUpdatedRows } = await db
-        .updateTable('vms')
-        .set(toRow(vm))
-        .where('id', '=', vm.id)
-        .where('version', '=', expectedVersion)
-        .executeTakeFirst();
-      return numUpdatedRows === 1n;
+    count: async () => {
+      const rows = await db
+        .selectFrom('vms')
+        .select((builder) => ['state', builder.fn.countAll().as('count')])
+        .groupBy('state')
+        .execute();
+      return new Map(rows.map(({ state, count }) => [state, Number(count)]));
     },
+    unhealthy: async () => {
+      const rows = await db
+        .selectFrom('vms')
+        .selectAll()
+        .where('state', '=', 'ready')
+        .where('finding', 'is not', null)
+        .orderBy('id')
+        .execute();
+      return rows.map(toRecord);
+    },
+    update: (vm, expectedVersion) => update(db, vm, expectedVersion),
+    updateWithin: (vm, expectedVersion, defaults) =>
+      db.transaction().execute(async (tx) => {
+        const { userId, memMiB, cpus } = vm;
+        if (userId !== null) {
+          await lockUser(tx, userId);
+          await requireQuota(tx, userId, { vms: 0, memMiB, cpus }, defaults);
+        }
+        return update(tx, vm, expectedVersion);
+      }),
     discard: (vm) =>
       db.transaction().execute(async (tx) => {
         const { numDeletedRows } = await tx
@@ -153,18 +178,27 @@ export function createVmStore(db: Database): VmStore {
   };
 }
 
-/** Why a user may have no further VM by this call; null where they may. Holds until the transaction ends. */
+async function update(
+  db: Database | Transaction<Tables>,
+  vm: VmRecord,
+  expectedVersion: number,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('vms')
+    .set(toRow(vm))
+    .where('id', '=', vm.id)
+    .where('version', '=', expectedVersion)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+/** The VM that an equal call made; null where there is none. Throws quota_exceeded. Holds until the transaction ends. */
 async function admit(
   tx: Transaction<Tables>,
-  { userId }: OwnedVm,
-  { limit, key, forgetKeysBefore }: Admission,
+  { userId, memMiB, cpus }: OwnedVm,
+  { defaults, key, forgetKeysBefore }: Admission,
 ): Promise<Exclude<Insertion, { outcome: 'inserted' }> | null> {
-  // Touching the user's row makes creations of one user wait for each other in every dialect.
-  await tx
-    .updateTable('users')
-    .set((builder) => ({ name: builder.ref('name') }))
-    .where('id', '=', userId)
-    .execute();
+  await lockUser(tx, userId);
   if (key !== null) {
     await tx
       .deleteFrom('idempotency_keys')
@@ -180,13 +214,8 @@ async function admit(
     if (known !== undefined)
       return { outcome: 'repeated', vmId: known.vm_id, requestHash: known.request_hash };
   }
-  const { count } = await tx
-    .selectFrom('vms')
-    .select((builder) => builder.fn.countAll().as('count'))
-    .where('user_id', '=', userId)
-    .where('state', '!=', 'deleted')
-    .executeTakeFirstOrThrow();
-  return Number(count) >= limit ? { outcome: 'quota' } : null;
+  await requireQuota(tx, userId, { vms: 1, memMiB, cpus }, defaults);
+  return null;
 }
 
 async function keepKey(tx: Transaction<Tables>, vm: OwnedVm, key: IdempotencyKey | null): Promise<void> {

@@ -21,7 +21,7 @@ import type { z } from 'zod';
 import type { World } from '../clock.ts';
 import type { CredentialService } from '../credentials/credential-service.ts';
 import type { Identity } from '../domain/users/identity.ts';
-import { goneForGood, requireReach } from '../domain/vms/reach.ts';
+import { goneForGood, requireHealthy, requireReach } from '../domain/vms/reach.ts';
 import type { VmRecord } from '../domain/vms/vm-record.ts';
 import type { ByteCall, HostLink } from '../host-link/host-link.ts';
 import type { Tickets } from '../tickets/tickets.ts';
@@ -70,6 +70,8 @@ export interface Terminals {
   /** Throws not_a_cli_vm, what reaching into the VM throws, credential_missing for a tool that isn't connected, terminal_limit. */
   create(vm: VmRecord, body: CreateTerminal, call: TerminalCall): Promise<Terminal>;
   list(vm: VmRecord, call: TerminalCall): Promise<Terminal[]>;
+  /** Does any run, be it that nobody looks at it? */
+  anyRuns(vm: VmRecord, signal: AbortSignal): Promise<boolean>;
   /** Ends it and what runs in it. Throws not_found. */
   remove(vm: VmRecord, terminalId: TerminalId, call: TerminalCall): Promise<void>;
   issueTicket(
@@ -160,8 +162,19 @@ export function createTerminals(deps: TerminalsDeps): Terminals {
 
   return {
     list,
+    anyRuns: async (vm, until) => {
+      const progress = startProgress({
+        what: `looking for terminals in ${vm.id}`,
+        timeoutMs: OPEN_TIMEOUT_MS,
+        signal: until,
+      });
+      const requestId = vm.requestId as RequestId;
+      const found = await list(vm, { requestId, signal: progress.signal });
+      return found.some(({ exitCode }) => exitCode === null);
+    },
     create: async (vm, body, call) => {
       requireCliVm(vm);
+      requireHealthy(vm);
       // A tool that was asked for must be connected; in a shell what can't be handed over is missed only once it is used.
       if (body.provider !== undefined) await credentials.handOver(vm, body.provider, call);
       await credentials.handOverAll(vm, call);
@@ -175,6 +188,7 @@ export function createTerminals(deps: TerminalsDeps): Terminals {
     issueTicket: async (identity, vm, terminalId) => {
       requireCliVm(vm);
       requireReach(vm);
+      requireHealthy(vm);
       const issued = await tickets.issue({ kind: 'terminal', vmId: vm.id, identity, terminalId });
       return { ...issued, path: `/api/vms/${vm.id}/terminals/${terminalId}/ws?ticket=${issued.ticket}` };
     },

@@ -13,7 +13,8 @@ import { createHash } from 'node:crypto';
 import type { World } from '../clock.ts';
 import type { Identity } from '../domain/users/identity.ts';
 import { IDEMPOTENCY_MS, later } from '../domain/users/lifetimes.ts';
-import { decideDesktop, decideSize, quotaExceeded } from '../domain/vms/limits.ts';
+import { defaultQuota } from '../domain/users/quota.ts';
+import { decideDesktop, decideSize } from '../domain/vms/limits.ts';
 import { requireHibernatable } from '../domain/vms/reach.ts';
 import { newVm, taken, type VmRecord } from '../domain/vms/vm-record.ts';
 import type { HostLink } from '../host-link/host-link.ts';
@@ -33,6 +34,8 @@ export interface CreationDeps {
   host: HostLink;
   handOver: HandOver;
   pool: WarmPool;
+  /** Throws why no VM is created at present: host_draining, creation_paused. */
+  admit: () => Promise<void>;
   config: Config;
   world: World;
 }
@@ -67,8 +70,8 @@ interface Wish extends CreationCall {
 }
 
 export function createCreation(deps: CreationDeps): Creation {
-  const { book, users, host, handOver, pool, config, world } = deps;
-  const limit = config.controller.maxVmsPerUser;
+  const { book, users, host, handOver, pool, admit, config, world } = deps;
+  const defaults = defaultQuota(config.controller);
   /** Creations under way by user and key: an equal call waits for the outcome of the first. */
   const creating = new Map<string, Promise<unknown>>();
 
@@ -105,13 +108,12 @@ export function createCreation(deps: CreationDeps): Creation {
       const progress = startProgress({ what: `looking at ${vm.id}`, timeoutMs: LOOK_TIMEOUT_MS, signal });
       // What waited for long may have died a moment ago; nobody is given that.
       const seen = await host.get(vm.id, { signal: progress.signal, requestId });
-      if (seen?.state !== 'ready') {
+      if (seen?.state !== 'ready' || seen.finding !== null) {
         passedOver.add(vm.id);
         continue;
       }
       const next = { ...taken(vm, { userId, requestId, calledAt, now: world.now() }), userId };
       const taking = await book.store.take(next, admission);
-      if (taking.outcome === 'quota') throw quotaExceeded(limit);
       if (taking.outcome === 'repeated') return repeated(wish, taking, admission.key);
       if (taking.outcome === 'gone') continue;
       book.changes.publish(next.id, next);
@@ -121,7 +123,6 @@ export function createCreation(deps: CreationDeps): Creation {
   const makeNew = async (wish: Wish, admission: Admission): Promise<Created> => {
     const vm = await wish.make(vmIdSchema.parse(makeId('vm', world.randomBytes)), world.now());
     const inserted = await book.store.insert(vm, admission);
-    if (inserted.outcome === 'quota') throw quotaExceeded(limit);
     if (inserted.outcome === 'repeated') return repeated(wish, inserted, admission.key);
     try {
       await handOver.give(vm);
@@ -142,7 +143,8 @@ export function createCreation(deps: CreationDeps): Creation {
       const known = found === null ? null : await replay(userId, found, key.requestHash);
       if (known !== null) return known;
     }
-    const admission = { limit, key, forgetKeysBefore };
+    await admit();
+    const admission = { defaults, key, forgetKeysBefore };
     return (
       (await takeWarm(wish, calledAt, admission)) ??
       (await pool.withRoom(() => makeNew(wish, admission), signal))

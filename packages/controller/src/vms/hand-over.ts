@@ -5,6 +5,7 @@ import {
   toFailure,
   type ErrorCode,
   type Log,
+  type Quota,
   type VmId,
 } from '@hearth/contract';
 import type { World } from '../clock.ts';
@@ -19,14 +20,16 @@ const FORK_TIMEOUT_MS = 60_000;
 const HIBERNATE_TIMEOUT_MS = 60_000;
 /** The saved memory is checked before the host answers. */
 const RESUME_TIMEOUT_MS = 60_000;
+/** The old VMM has ended before the host answers. */
+const RESTART_TIMEOUT_MS = 60_000;
 const REMOVE_TIMEOUT_MS = 120_000;
-/** A VM that is dead gives nothing back, and is to be deleted all the same. */
+/** A VM that is dead gives nothing back, and is to be deleted, or started anew, all the same. */
 const TAKE_BACK_TIMEOUT_MS = 5000;
 
 /** After these one doesn't know what the host did: its events tell. */
 const unknownOutcomes: readonly ErrorCode[] = ['host_unreachable', 'deadline_exceeded', 'shutting_down'];
 
-type Call = 'give' | 'hibernate' | 'resume';
+type Call = 'give' | 'hibernate' | 'resume' | 'restart';
 
 export interface HandOverDeps {
   book: VmBook;
@@ -36,6 +39,8 @@ export interface HandOverDeps {
   log: Log;
   /** Takes the credentials out of a VM that is going to end. */
   takeBack: (vm: VmRecord, signal: AbortSignal) => Promise<void>;
+  /** What people may have who have no quota of their own. */
+  quota: Quota;
   /** Ends what is under way when the controller ends. */
   signal: AbortSignal;
 }
@@ -55,8 +60,10 @@ export interface HandOver {
   giveAgain(vm: VmRecord): Promise<void>;
   /** Hibernates a `ready` VM. Throws what the host says; the VM is `ready` again then, if the host says so. */
   hibernate(id: VmId, requestId: string): Promise<void>;
-  /** Has a `hibernated` VM resumed; resolves once the host took it over. Throws what the host says; it stays hibernated then. */
+  /** Has a `hibernated` VM resumed; resolves once the host took it over. Throws quota_exceeded, and what the host says; it stays hibernated then. */
   resume(id: VmId, resumption: Resumption): Promise<void>;
+  /** Has a `ready` VM's disk booted anew; resolves once the host took it over. Throws what the host says; it goes on then. */
+  restart(id: VmId, requestId: string): Promise<void>;
   /** Removes a `deleting` VM from the host and marks it deleted. Never throws: reconcile tries again. */
   remove(vm: Pick<VmRecord, 'id' | 'requestId'>): Promise<void>;
   /** Is a call that starts or stops this VM under way? */
@@ -66,7 +73,7 @@ export interface HandOver {
 }
 
 export function createHandOver(deps: HandOverDeps): HandOver {
-  const { book, view, host, world, log, takeBack, signal } = deps;
+  const { book, view, host, world, log, takeBack, quota, signal } = deps;
   const calling = new Map<VmId, { what: Call; outcome: Promise<void> }>();
   const removing = new Map<VmId, Promise<void>>();
   const callOptions = (what: string, timeoutMs: number, requestId: string) => ({
@@ -75,13 +82,14 @@ export function createHandOver(deps: HandOverDeps): HandOver {
   });
 
   const give = async (vm: VmRecord): Promise<void> => {
-    const { id, kind, cpus, memMiB, diskMiB, desktop, requestId, start, forkOf } = vm;
+    const { id, userId, kind, cpus, memMiB, diskMiB, desktop, requestId, start, forkOf } = vm;
     const timeoutMs = forkOf === null ? CREATE_TIMEOUT_MS : FORK_TIMEOUT_MS;
     view.forget(id);
     const seen = await host.create(
       id,
       {
         ...{ kind, cpus, memMiB, diskMiB, desktop, requestId, requestedAtMs: Date.parse(vm.askedAt) },
+        queue: userId ?? 'warm',
         ...(start === 'auto' ? {} : { start }),
         ...(forkOf === null ? {} : { forkOf }),
       },
@@ -109,7 +117,11 @@ export function createHandOver(deps: HandOverDeps): HandOver {
   };
   const resume = async (id: VmId, { cold, requestId }: Resumption): Promise<void> => {
     const before = await book.store.get(id);
-    const vm = await book.change(id, (now) => advance(now, 'resume_requested', world.now()));
+    const vm = await book.change(
+      id,
+      (now) => advance(now, 'resume_requested', world.now()),
+      (next, expectedVersion) => book.store.updateWithin(next, expectedVersion, quota),
+    );
     if (before?.state !== 'hibernated' || vm?.state !== 'starting') return;
     try {
       const options = callOptions(`resumption of ${id}`, RESUME_TIMEOUT_MS, requestId);
@@ -122,6 +134,12 @@ export function createHandOver(deps: HandOverDeps): HandOver {
       );
       throw error;
     }
+  };
+  /** Its record moves on as the host tells of it, which is how a restart by the host's watchdog is seen, too. */
+  const restart = async (id: VmId, requestId: string): Promise<void> => {
+    await takeBackIfItLives(id);
+    const options = callOptions(`restart of ${id}`, RESTART_TIMEOUT_MS, requestId);
+    await view.take(await host.restart(id, { requestedAtMs: world.now().getTime(), requestId }, options));
   };
   const remove = async ({ id, requestId }: Pick<VmRecord, 'id' | 'requestId'>): Promise<void> => {
     // A PUT that is still on its way could arrive after the DELETE.
@@ -148,7 +166,7 @@ export function createHandOver(deps: HandOverDeps): HandOver {
       await takeBack(vm, progress.signal);
     } catch (error) {
       const { code, detail } = asHearthError(error);
-      log('a VM that is deleted did not give its credentials back', { vmId: id, code, detail });
+      log('a VM that ends did not give its credentials back', { vmId: id, code, detail });
     }
   };
   /** One call at a time for each VM: an equal one shares its outcome, another one waits for it. */
@@ -178,6 +196,7 @@ export function createHandOver(deps: HandOverDeps): HandOver {
     },
     hibernate: (id, requestId) => alone(id, 'hibernate', () => hibernate(id, requestId)),
     resume: (id, resumption) => alone(id, 'resume', () => resume(id, resumption)),
+    restart: (id, requestId) => alone(id, 'restart', () => restart(id, requestId)),
     remove: (vm) => {
       const known = removing.get(vm.id);
       if (known !== undefined) return known;

@@ -12,22 +12,26 @@ export interface VmBook {
   changes: VmChanges;
   /**
    * Applies a change to the newest record, again where another one came between, and tells the watchers.
-   * `change` gives null where there is nothing to change. Gives null where there is no such VM.
+   * `change` gives null where there is nothing to change. Gives null where there is no such VM. `save`: how it is written.
    */
-  change(id: VmId, change: (vm: VmRecord) => VmRecord | null): Promise<VmRecord | null>;
+  change(
+    id: VmId,
+    change: (vm: VmRecord) => VmRecord | null,
+    save?: VmStore['update'],
+  ): Promise<VmRecord | null>;
 }
 
 export function createVmBook(store: VmStore, changes: VmChanges): VmBook {
   return {
     store,
     changes,
-    change: async (id, change) => {
+    change: async (id, change, save = (vm, expectedVersion) => store.update(vm, expectedVersion)) => {
       for (let tries = 0; tries < MAX_TRIES; tries += 1) {
         const vm = await store.get(id);
         if (vm === null) return null;
         const next = change(vm);
         if (next === null) return vm;
-        if (await store.update(next, vm.version)) {
+        if (await save(next, vm.version)) {
           changes.publish(id, next);
           return next;
         }

@@ -1,6 +1,7 @@
 import { HearthError, type CreateVm, type RequestId, type VmId } from '@hearth/contract';
 import type { World } from '../clock.ts';
 import { maySee, type Identity } from '../domain/users/identity.ts';
+import { requireRestartable } from '../domain/vms/reach.ts';
 import { advance, markPhase, type VmRecord } from '../domain/vms/vm-record.ts';
 import type { Created, Creation, CreationCall } from './creation.ts';
 import type { HandOver } from './hand-over.ts';
@@ -35,6 +36,8 @@ export interface VmService {
   /** Resolves once the VM is hibernated, see {@link Hibernation}. */
   hibernate(id: VmId, call: VmCall): Promise<VmRecord>;
   resume(id: VmId, cold: boolean, call: VmCall): Promise<Resumed>;
+  /** Boots the disk of a `ready` CLI VM anew; resolves once the host took it over. Throws conflict, and what the host says. */
+  restart(id: VmId, call: VmCall): Promise<VmRecord>;
   /** The VM; resumed, and waited for, where it is hibernated. */
   findAwake(id: VmId, call: VmCall): Promise<VmRecord>;
   /** The first picture since the VM started went to a viewer. */
@@ -70,6 +73,11 @@ export function createVmService(deps: VmServiceDeps): VmService {
     },
     hibernate: async (id, call) => hibernation.hibernate(await find(call.identity, id), call),
     resume: async (id, cold, call) => hibernation.resume(await find(call.identity, id), cold, call),
+    restart: async (id, { identity, requestId }) => {
+      requireRestartable(await find(identity, id));
+      await handOver.restart(id, requestId);
+      return find(identity, id);
+    },
     findAwake: async (id, call) => hibernation.awaken(await find(call.identity, id), call),
     markFirstFrame: async (id) => {
       await book.change(id, (vm) => markPhase(vm, 'first_frame', world.now()));

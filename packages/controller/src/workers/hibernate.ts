@@ -1,7 +1,7 @@
 import { asHearthError, type Config, type Log, type VmId } from '@hearth/contract';
 import type { World } from '../clock.ts';
-import { isIdle, isPastKeeping, withoutEnd } from '../domain/vms/idle.ts';
-import { advance } from '../domain/vms/vm-record.ts';
+import { isIdle, isPastKeeping, mayRest, withoutEnd } from '../domain/vms/idle.ts';
+import { advance, type VmRecord } from '../domain/vms/vm-record.ts';
 import type { Activity } from '../vms/activity.ts';
 import type { HandOver } from '../vms/hand-over.ts';
 import type { VmBook } from '../vms/vm-book.ts';
@@ -19,6 +19,10 @@ export interface HibernateDeps {
   /** VMs that are people's homes, which are kept whatever their age. */
   homes: () => Promise<ReadonlySet<VmId>>;
   policy: Config['vms']['hibernate'];
+  /** Is the host to be emptied? Then what nothing uses is hibernated at once. */
+  emptying: () => boolean;
+  /** Does a terminal of the VM run, be it that nobody looks at it? Asked where the host is emptied. */
+  hasTerminals: (vm: VmRecord, signal: AbortSignal) => Promise<boolean>;
   world: World;
   log: Log;
   signal: AbortSignal;
@@ -32,9 +36,14 @@ export interface HibernateWorker {
 }
 
 export function createHibernateWorker(deps: HibernateDeps): HibernateWorker {
-  const { book, handOver, activity, homes, policy, world, log, signal } = deps;
+  const { book, handOver, activity, homes, policy, emptying, hasTerminals, world, log, signal } = deps;
   const retryAtMs = new Map<VmId, number>();
 
+  const mayHibernate = async (vm: VmRecord, now: Date): Promise<boolean> => {
+    if (activity.inUse(vm.id)) return false;
+    if (!emptying()) return isIdle(vm, policy.afterIdleMinutes, now);
+    return mayRest(vm) && !(await hasTerminals(vm, signal));
+  };
   const hibernateIdle = async (): Promise<void> => {
     const ready = await book.store.list({ states: ['ready'] });
     for (const id of retryAtMs.keys()) if (!ready.some((vm) => vm.id === id)) retryAtMs.delete(id);
@@ -43,9 +52,9 @@ export function createHibernateWorker(deps: HibernateDeps): HibernateWorker {
       // It may have been used while others were hibernated.
       const vm = await book.store.get(id);
       const now = world.now();
-      if (vm === null || !isIdle(vm, policy.afterIdleMinutes, now) || activity.inUse(id)) continue;
-      if ((retryAtMs.get(id) ?? 0) > now.getTime()) continue;
+      if (vm === null || (retryAtMs.get(id) ?? 0) > now.getTime()) continue;
       try {
+        if (!(await mayHibernate(vm, now))) continue;
         await handOver.hibernate(id, REQUEST_ID);
         log('a VM that was not used is hibernated', { vmId: id, lastUsedAt: vm.lastUsedAt });
       } catch (error) {
@@ -70,7 +79,7 @@ export function createHibernateWorker(deps: HibernateDeps): HibernateWorker {
   };
   const runs = coalesce(async () => {
     try {
-      if (policy.afterIdleMinutes > 0) await hibernateIdle();
+      if (policy.afterIdleMinutes > 0 || emptying()) await hibernateIdle();
       if (policy.deleteAfterDays > 0) await deleteForgotten();
     } catch (error) {
       if (signal.aborted) return;

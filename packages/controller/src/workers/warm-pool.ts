@@ -15,6 +15,7 @@ import {
   type VmState,
 } from '@hearth/contract';
 import type { World } from '../clock.ts';
+import { isProbe } from '../domain/admission/start-outcome.ts';
 import { later } from '../domain/users/lifetimes.ts';
 import { advance, newVm, type VmRecord } from '../domain/vms/vm-record.ts';
 import { decideDesktop } from '../domain/vms/limits.ts';
@@ -47,6 +48,10 @@ export interface WarmPoolDeps {
   handOver: HandOver;
   host: HostLink;
   config: PoolConfig;
+  /** Is no VM created at present, for nobody? */
+  paused: () => boolean;
+  /** Is the host to be emptied? Then none waits. */
+  emptying: () => boolean;
   world: World;
   log: Log;
   signal: AbortSignal;
@@ -65,7 +70,7 @@ export interface WarmPool {
 }
 
 export function createWarmPool(deps: WarmPoolDeps): WarmPool {
-  const { book, handOver, host, config, world, log, signal } = deps;
+  const { book, handOver, host, config, paused, emptying, world, log, signal } = deps;
   const enabled = vmKinds.some((kind) => config.vms.warm[kind] > 0);
   const retryAtMs = new Map<VmKind, number>();
   let snapshots: readonly Snapshot[] = [];
@@ -77,7 +82,9 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
     signal: startProgress({ what, timeoutMs: CALL_TIMEOUT_MS, signal }).signal,
     requestId: REQUEST_ID,
   });
-  const listWarm = (): Promise<VmRecord[]> => book.store.list({ userId: null, states: livingStates });
+  // The circuit breaker's probe is nobody's as well, and waits for nobody.
+  const listWarm = async (): Promise<VmRecord[]> =>
+    (await book.store.list({ userId: null, states: livingStates })).filter((vm) => !isProbe(vm));
   /** Resolves once nothing is left of the VM; false where it was taken meanwhile, or could not be removed. */
   const giveUp = async ({ id }: VmRecord): Promise<boolean> => {
     const vm = await book.change(id, (now) =>
@@ -119,10 +126,10 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
     const nowMs = world.now().getTime();
     const recent = await book.store.list({ since: later(world.now(), -DEMAND_WINDOW_MS) });
     const starting = await book.store.list({ states: startingStates });
-    const busy = yielding > 0 || starting.some(({ userId }) => userId !== null);
+    const busy = yielding > 0 || paused() || starting.some(({ userId }) => userId !== null);
     const usable = snapshots.filter(({ kind }) => (retryAtMs.get(kind) ?? 0) <= nowMs);
     const plan = planPool({
-      ...{ config, warm, busy, capacity },
+      ...{ config, warm, busy, capacity, emptying: emptying() },
       recent: recent.filter(({ userId }) => userId !== null),
       snapshots: usable,
     });
@@ -149,7 +156,10 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
     waiting: async (wanted) => {
       if (!enabled) return [];
       const ready = await book.store.list({ userId: null, states: ['ready'] });
-      return ready.filter((vm) => fits(wanted, vm) && isCurrent(vm, config, snapshots)).toReversed();
+      return ready
+        .filter((vm) => !isProbe(vm) && vm.finding === null)
+        .filter((vm) => fits(wanted, vm) && isCurrent(vm, config, snapshots))
+        .toReversed();
     },
     withRoom: async (act, caller) => {
       let waits = false;

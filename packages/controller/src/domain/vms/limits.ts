@@ -68,7 +68,3 @@ export function decideSize(
     );
   return size;
 }
-
-export function quotaExceeded(limit: number): HearthError {
-  return new HearthError('quota_exceeded', `${limit} VMs are allowed, and as many exist`);
-}

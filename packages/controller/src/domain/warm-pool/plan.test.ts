@@ -60,7 +60,7 @@ const golden = (kind: VmKind, part: Partial<Snapshot> = {}): Snapshot => ({
   ...part,
 });
 const facts = (part: Partial<PoolFacts> = {}): PoolFacts => ({
-  ...{ config, warm: [], recent: [], busy: false, capacity },
+  ...{ config, warm: [], recent: [], busy: false, emptying: false, capacity },
   snapshots: [golden('cli'), golden('browser')],
   ...part,
 });

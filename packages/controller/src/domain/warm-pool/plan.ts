@@ -22,14 +22,16 @@ export interface PoolFacts {
   warm: readonly VmRecord[];
   /** VMs that persons got within {@link DEMAND_WINDOW_MS}. */
   recent: readonly VmRecord[];
-  /** Is a person's VM on its way? It has the machine for itself. */
+  /** Is a person's VM on its way? It has the machine for itself. Or is no VM created at present? */
   busy: boolean;
+  /** None is to wait: the host is emptied. */
+  emptying: boolean;
   snapshots: readonly Snapshot[];
   capacity: HostCapacity;
 }
 
 export interface PoolPlan {
-  remove: { vm: VmRecord; why: 'failed' | 'stale' | 'surplus' }[];
+  remove: { vm: VmRecord; why: 'failed' | 'unhealthy' | 'stale' | 'surplus' }[];
   /** What to start now; one at a time. */
   add: VmKind | null;
 }
@@ -96,13 +98,14 @@ export function fits({ kind, cpus, memMiB, diskMiB, desktop, start }: CreateVm, 
 /** What brings the pool nearer to what it should be. */
 export function planPool(facts: PoolFacts): PoolPlan {
   const { config, warm, recent, snapshots } = facts;
-  const wanted = wantedWarm(config, recent);
+  const wanted = facts.emptying ? { browser: 0, cli: 0 } : wantedWarm(config, recent);
   const remove: PoolPlan['remove'] = [];
   const waiting: Record<VmKind, number> = { browser: 0, cli: 0 };
   // The oldest stay: they are taken first.
   for (const vm of warm.toSorted((a, b) => a.createdAt.localeCompare(b.createdAt))) {
     if (vm.state === 'deleting') continue;
     if (vm.state === 'failed') remove.push({ vm, why: 'failed' });
+    else if (vm.finding !== null) remove.push({ vm, why: 'unhealthy' });
     else if (isStale(vm, config, snapshots)) remove.push({ vm, why: 'stale' });
     else if (waiting[vm.kind] >= wanted[vm.kind]) remove.push({ vm, why: 'surplus' });
     else waiting[vm.kind] += 1;

@@ -72,6 +72,35 @@ export function vmPowerRoutes(app: App, services: Services): void {
   );
 
   app.post(
+    '/api/vms/:id/restart',
+    {
+      schema: {
+        summary: 'Restart a VM',
+        description:
+          'Ends its virtual machine, as a power cut does, and boots its disk anew; answers as soon as the host took it over. For CLI ' +
+          'VMs that are `ready`, also such that don’t answer. What runs in it ends; its disk, its id and its address stay.',
+        tags: ['vms'],
+        params: vmParamsSchema,
+        response: {
+          ...errors(
+            'unauthenticated',
+            'not_found',
+            'conflict',
+            'vm_deleted',
+            'host_unreachable',
+            'deadline_exceeded',
+          ),
+          202: answer('The VM, in state `starting`', vmSchema),
+        },
+      },
+    },
+    async (request, reply) => {
+      const vm = await vms.restart(request.params.id, callOf(request, reply, services));
+      return reply.code(202).send(toView(vm));
+    },
+  );
+
+  app.post(
     '/api/vms/:id/fork',
     {
       schema: {

@@ -23,6 +23,8 @@ export const creationErrors: readonly ErrorCode[] = [
   'forbidden',
   'idempotency_mismatch',
   'quota_exceeded',
+  'creation_paused',
+  'host_draining',
   'capacity_exceeded',
   'addresses_exhausted',
   'image_missing',
