@@ -3,6 +3,7 @@ import { addBenchCommand } from './commands/bench.ts';
 import { addConnectCommands } from './commands/connect.ts';
 import { addHostCommands } from './commands/host.ts';
 import { addImageCommands } from './commands/image.ts';
+import { addLabCommand } from './commands/lab.ts';
 import { addLogCommands } from './commands/logs.ts';
 import { addProveCommand } from './commands/prove.ts';
 import { addRunCommands } from './commands/run.ts';
@@ -47,6 +48,7 @@ export function makeProgram(): Command {
   addStandInCommand(program);
   addTestCommand(program);
   addBenchCommand(program);
+  addLabCommand(program);
   addProveCommand(program);
   for (const command of everyCommand(program)) {
     command.exitOverride().configureOutput({

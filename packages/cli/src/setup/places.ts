@@ -18,6 +18,7 @@ export const programs = {
   web: `${repository}packages/web/dist/index.html`,
   standInBuild: `${repository}packages/testing/build.mjs`,
   standIn: `${repository}packages/testing/dist/stand-in.mjs`,
+  faultLab: `${repository}packages/testing/src/faults/main.ts`,
 };
 
 export interface Places {
