@@ -1,38 +1,28 @@
-import { meSchema, snapshotListSchema, vmListSchema, type SnapshotList } from '@hearth/contract';
+import {
+  meSchema,
+  snapshotListSchema,
+  vmListSchema,
+  type Check,
+  type Config,
+  type SnapshotList,
+} from '@hearth/contract';
 import { connect } from '../api/connection.ts';
 import { controllerUrl, loadConfig } from '../config.ts';
 import { makeContext, type CommonOptions, type Context } from '../context.ts';
 import { Exit, exitCodes } from '../exit-codes.ts';
 import { formatDuration } from '../terminal/duration.ts';
 import type { Paint } from '../terminal/output.ts';
-import { findRunning, type DaemonState } from './running.ts';
+import { findRunning, type DaemonState, type Running } from './running.ts';
 
 /** Exits with 0 only if all is well, 3 if Hearth is not running, else 1. */
 export async function status(options: CommonOptions): Promise<void> {
   const context = makeContext(options);
-  const { out, signal } = context;
+  const { out } = context;
   const config = await loadConfig(options.config, context.environment);
-  const { host, controller } = await findRunning(config, signal);
-  const isRunning = host.process !== null || controller.process !== null;
-  const isHealthy = host.health?.status === 'ok' && controller.health?.status === 'ok';
-  const seen = controller.health === null ? null : await look(options, context);
-  const checks = controller.health?.checks ?? host.health?.checks ?? [];
+  const around = await lookAround(options, context, config);
+  const { host, controller, isRunning, isHealthy, seen, checks } = around;
   if (out.json) {
-    const view = (state: DaemonState<unknown>) => ({
-      pid: state.process?.pid ?? null,
-      answers: state.health !== null,
-      problem: state.problem?.detail ?? null,
-    });
-    out.value({
-      name: config.name,
-      status: isHealthy ? 'ok' : isRunning ? 'degraded' : 'not running',
-      url: controllerUrl(config),
-      host: view(host),
-      controller: view(controller),
-      checks,
-      vms: seen?.vms ?? null,
-      snapshots: seen?.snapshots ?? null,
-    });
+    out.value(viewOf(config, around));
   } else if (!isRunning) {
     out.line(`Hearth '${config.name}' is not running; start it with: hearth up`);
   } else {
@@ -55,6 +45,49 @@ export async function status(options: CommonOptions): Promise<void> {
   }
   if (!isRunning) throw new Exit(exitCodes.notRunning);
   if (!isHealthy) throw new Exit(exitCodes.failure);
+}
+
+interface Around extends Running {
+  isRunning: boolean;
+  isHealthy: boolean;
+  seen: Seen | null;
+  checks: readonly Check[];
+}
+
+async function lookAround(options: CommonOptions, context: Context, config: Config): Promise<Around> {
+  const { host, controller } = await findRunning(config, context.signal);
+  return {
+    host,
+    controller,
+    isRunning: host.process !== null || controller.process !== null,
+    isHealthy: host.health?.status === 'ok' && controller.health?.status === 'ok',
+    seen: controller.health === null ? null : await look(options, context),
+    checks: controller.health?.checks ?? host.health?.checks ?? [],
+  };
+}
+
+/** What `hearth status --json` prints. */
+export async function readStatus(options: CommonOptions, context: Context, config: Config): Promise<unknown> {
+  return viewOf(config, await lookAround(options, context, config));
+}
+
+function viewOf(config: Config, around: Around): unknown {
+  const { host, controller, isRunning, isHealthy, seen, checks } = around;
+  const view = (state: DaemonState<unknown>) => ({
+    pid: state.process?.pid ?? null,
+    answers: state.health !== null,
+    problem: state.problem?.detail ?? null,
+  });
+  return {
+    name: config.name,
+    status: isHealthy ? 'ok' : isRunning ? 'degraded' : 'not running',
+    url: controllerUrl(config),
+    host: view(host),
+    controller: view(controller),
+    checks,
+    vms: seen?.vms ?? null,
+    snapshots: seen?.snapshots ?? null,
+  };
 }
 
 function renderDaemon(
