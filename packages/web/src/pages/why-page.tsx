@@ -5,7 +5,7 @@ import { Icon } from '../design/icon.tsx';
 import { PageFrame } from '../design/page-frame.tsx';
 import { Problem } from '../design/problem.tsx';
 import { useTitle } from '../design/use-title.ts';
-import { formatMoment } from '../design/moment.ts';
+import { formatSecond } from '../design/moment.ts';
 import { formatSpan } from '../vms/age.ts';
 import '../vms/card.css';
 import { RestartButton } from '../vms/restart-button.tsx';
@@ -88,7 +88,7 @@ function Found({ why, vm, stored }: { why: Why; vm: Vm | undefined; stored: bool
           </span>
         )}
         <span>
-          {triggerInWords(why)} <time dateTime={at}>{formatMoment(at)}</time>, in {formatSpan(tookMs)}
+          {triggerInWords(why)} <time dateTime={at}>{formatSecond(at)}</time>, in {formatSpan(tookMs)}
         </span>
         {stored ? (
           <Link to="?">Look at it now</Link>

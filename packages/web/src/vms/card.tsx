@@ -62,14 +62,6 @@ export function VmCard({ vm }: { vm: Vm }): ReactElement {
             <Icon name="terminal" /> Console
           </Link>
           <span className="row push">
-            <Link
-              className="button slim quiet"
-              to={`/vms/${id}/why`}
-              aria-label={`Look into ${id}`}
-              title="Why? Look at every layer of the way to it"
-            >
-              <Icon name="search" />
-            </Link>
             <ForkButton vm={vm} acting={acting} slim />
             <DeleteButton vm={vm} />
           </span>

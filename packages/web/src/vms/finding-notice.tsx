@@ -5,23 +5,17 @@ import { Trouble } from '../design/problem.tsx';
 
 /** What is wrong with a VM that failed or stopped answering, and the way to all that was found; nothing for one that is well. */
 export function FindingNotice({ vm }: { vm: Vm }): ReactElement | null {
-  const { id, state, failure, finding } = vm;
-  const told = failure ?? finding;
+  const { id, failure, finding } = vm;
+  const told = finding ?? failure;
   if (told === null) return null;
-  const found = failure === null ? null : finding;
+  const detail = finding !== null && failure !== null ? `${failure.title}: ${failure.detail}` : told.detail;
   return (
-    <Trouble title={told.title} detail={told.detail} hint={hintFor((found ?? told).hint, id)}>
-      {found === null ? null : (
-        <span>
-          Found: {found.title}
-          {told.detail.includes(found.detail) ? '' : `: ${found.detail}`}
-        </span>
-      )}
-      {state === 'failed' || finding !== null ? (
+    <Trouble title={told.title} detail={detail} hint={hintFor(told.hint, id)}>
+      {finding === null && vm.state !== 'failed' ? null : (
         <Link className="small" to={`/vms/${id}/why`}>
           Why? Look at every layer
         </Link>
-      ) : null}
+      )}
     </Trouble>
   );
 }

@@ -10,11 +10,11 @@ export interface Way {
 const upTo = (from: WhyCheckName, to: WhyCheckName): readonly WhyCheckName[] =>
   whyChecks.slice(whyChecks.indexOf(from), whyChecks.indexOf(to) + 1);
 
-/** Two ways lead into a VM: past the network, to the guest itself; and over the network, to what answers there. */
+/** Two ways lead into a VM: without the network, to the guest itself; and over the network, to what answers there. */
 export const ways: readonly Way[] = [
   {
-    title: 'Past the network',
-    about: 'What is written down of it, what runs it, and what the guest says without the network',
+    title: 'Without the network',
+    about: 'What is written down of it, what runs it, and what the guest itself says',
     checks: upTo('record', 'guest'),
   },
   {
