@@ -29,6 +29,18 @@ export interface ProgressOptions {
   now?: () => number;
 }
 
+/** A function of its own: its timer lives as long as the deadline, and must not keep alive what the operation worked on. */
+function abortAfter(own: AbortController, timeoutMs: number, what: string): void {
+  // setTimeout takes 31 bits; a longer deadline is none.
+  if (timeoutMs >= 2 ** 31) return;
+  const timer = setTimeout(() => {
+    own.abort(
+      new HearthError('deadline_exceeded', `${what} did not end within ${(timeoutMs / 1000).toFixed(1)} s`),
+    );
+  }, timeoutMs);
+  keepNothingAlive(timer);
+}
+
 /** Starts an operation. Its timer doesn't keep the process alive. */
 export function startProgress({
   what,
@@ -39,15 +51,7 @@ export function startProgress({
 }: ProgressOptions): Progress {
   const deadlineMs = now() + timeoutMs;
   const own = new AbortController();
-  // setTimeout takes 31 bits; a longer deadline is none.
-  if (timeoutMs < 2 ** 31) {
-    const timer = setTimeout(() => {
-      own.abort(
-        new HearthError('deadline_exceeded', `${what} did not end within ${(timeoutMs / 1000).toFixed(1)} s`),
-      );
-    }, timeoutMs);
-    keepNothingAlive(timer);
-  }
+  abortAfter(own, timeoutMs, what);
   const merged = signal === undefined ? own.signal : AbortSignal.any([own.signal, signal]);
   const write: Log = log ?? (() => undefined);
   return {
