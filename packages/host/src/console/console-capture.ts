@@ -22,8 +22,9 @@ export interface ConsoleFiles {
 /** A guest that floods its console keeps this much and as much again of earlier text. */
 export const MAX_CONSOLE_BYTES = 8 * 1024 * 1024;
 const MAX_PART_BYTES = 1024 * 1024;
-/** inotify tells of growth at once; this is for file systems where it doesn't. */
-const POLL_MS = 1000;
+/** inotify tells of growth at once; looking is for file systems where it doesn't, and is rarer the longer that wasn't needed. */
+const FIRST_LOOK_MS = 1000;
+const LAST_LOOK_MS = 60_000;
 
 export async function captureConsole(
   files: ConsoleFiles,
@@ -37,6 +38,7 @@ export async function captureConsole(
   let rest = '';
   let running: Promise<void> = Promise.resolve();
   let asked = false;
+  let stopped = false;
 
   const readPart = async (bytes: number): Promise<void> => {
     const text = await readPiece(files.logPath, offset, bytes);
@@ -75,12 +77,27 @@ export async function captureConsole(
   watcher.on('error', (error) =>
     log('the console is not watched', { layer: 'console', error: error.message }),
   );
-  const timer = setInterval(schedule, POLL_MS);
+  let lookMs = FIRST_LOOK_MS;
+  let timer: NodeJS.Timeout;
+  const lookAgain = (): void => {
+    timer = setTimeout(() => {
+      const before = offset;
+      const told = asked;
+      schedule();
+      void running.then(() => {
+        if (stopped) return;
+        lookMs = offset > before && !told ? FIRST_LOOK_MS : Math.min(2 * lookMs, LAST_LOOK_MS);
+        lookAgain();
+      });
+    }, lookMs);
+  };
+  lookAgain();
   schedule();
   return {
     stop: async () => {
+      stopped = true;
       watcher.close();
-      clearInterval(timer);
+      clearTimeout(timer);
       schedule();
       await running;
     },
