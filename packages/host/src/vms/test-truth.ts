@@ -18,9 +18,16 @@ export const untilState = (host: VmHost, id: VmId, ...states: HostVm['state'][])
     startProgress({ what: `${id} in ${states.join()}`, timeoutMs: 10_000 }),
   );
 
+/** Nothing is under way any more. */
+export async function untilSettled(host: VmHost): Promise<void> {
+  await Promise.all(
+    host.list().map(({ id }) => untilState(host, id, 'ready', 'hibernated', 'failed', 'gone')),
+  );
+}
+
 /** Holds whatever happened: what a VM's state says is what there is, and a removal leaves nothing. */
 export async function expectTruth(machine: TestMachine, host: VmHost): Promise<void> {
-  for (const { id } of host.list()) await untilState(host, id, 'ready', 'hibernated', 'failed');
+  await untilSettled(host);
   // What is given back after the state was told.
   await host.release();
   for (const { id, state, vmm, address, saved } of machine.journal.values()) {

@@ -187,7 +187,10 @@ export class VmHost {
     for (const record of this.#deps.records.load()) {
       const vm = this.#add(record);
       await vm.adopt();
-      if (vm.view().state === 'gone') this.#vms.delete(record.id);
+      if (vm.view().state !== 'gone') continue;
+      // Its removal may have ended between its last word and this.
+      this.#deps.records.remove(record.id);
+      this.#vms.delete(record.id);
     }
   }
 
