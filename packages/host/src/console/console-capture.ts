@@ -184,13 +184,13 @@ async function readPiece(path: string, offset: number, bytes: number): Promise<s
   }
 }
 
-/** Resolves when the file grows, at the latest after POLL_MS. */
+/** Resolves when the file grows, at the latest after FIRST_LOOK_MS. */
 async function growth(path: string, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const done = (): void => resolve(undefined);
   const watcher = watch(path, done);
   watcher.on('error', done);
-  const timer = setTimeout(done, POLL_MS);
+  const timer = setTimeout(done, FIRST_LOOK_MS);
   signal.addEventListener('abort', done, { once: true });
   try {
     await promise;
