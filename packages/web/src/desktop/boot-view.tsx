@@ -3,8 +3,9 @@ import type { ReactElement } from 'react';
 import { Link } from 'react-router';
 import { Icon } from '../design/icon.tsx';
 import { PageFrame } from '../design/page-frame.tsx';
-import { Problem, Trouble } from '../design/problem.tsx';
+import { Problem } from '../design/problem.tsx';
 import { TimelinePicture } from '../timeline/timeline-picture.tsx';
+import { FindingNotice } from '../vms/finding-notice.tsx';
 import { isBooting, stateWords } from '../vms/state-words.ts';
 import { useCreateVm } from '../vms/use-create-vm.ts';
 
@@ -15,7 +16,7 @@ export function BootView({ vm, watched }: { vm: Vm; watched: boolean }): ReactEl
       <div className="page-head">
         <h1>{headline(vm, watched)}</h1>
       </div>
-      {vm.failure === null ? null : <Trouble {...vm.failure} />}
+      <FindingNotice vm={vm} />
       {isBooting(vm) ? (
         <p className="muted">
           The desktop appears here as soon as it is painted. You need not wait: your VM goes on starting when

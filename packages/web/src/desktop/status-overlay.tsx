@@ -45,7 +45,8 @@ export function StatusOverlay({
         </div>
         {fromLink ? null : (
           <p className="small">
-            <Link to={`/vms/${vmId}/console`}>Console</Link> · <Link to="/vms">My VMs</Link>
+            <Link to={`/vms/${vmId}/why`}>Why?</Link> · <Link to={`/vms/${vmId}/console`}>Console</Link> ·{' '}
+            <Link to="/vms">My VMs</Link>
           </p>
         )}
       </div>
