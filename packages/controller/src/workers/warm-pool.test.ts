@@ -248,3 +248,20 @@ describe('the pool', () => {
     expect(host.machines.list()).toEqual([]);
   });
 });
+
+describe('a warm VM that does not answer', () => {
+  it('is given to nobody, and another one takes its place', async () => {
+    await start({ cli: 1, browser: 0 });
+    await waiting(1);
+    const [ill] = await warm();
+    if (ill === undefined) throw new Error('no warm VM');
+    host.machines.sicken(ill.id, 'agent_hung');
+    const vm = await vmOf(await post());
+    expect(vm.id).not.toBe(ill.id);
+    await until('another one', async () => {
+      const [next, ...others] = await warm();
+      return next?.state === 'ready' && next.id !== ill.id && next.finding === null && others.length === 0;
+    });
+    expect(host.machines.get(ill.id)).toBeUndefined();
+  });
+});

@@ -91,6 +91,8 @@ export interface Machines {
   hibernate(id: VmId): Promise<HostVm>;
   resume(id: VmId, body: HostResumeVm): HostVm;
   restart(id: VmId): HostVm;
+  /** Whose turn its creation took. */
+  queueOf(id: VmId): string | undefined;
   /** A ready VM stops to answer because of that; null: it answers again. */
   sicken(id: VmId, cause: WhyCause | null): void;
   /** The VMM dies. */
@@ -121,6 +123,7 @@ const PHASES_AT_BOOT = 4;
 export function createMachines(script: FakeHostScript): Machines {
   const vms = new Map<VmId, HostVm>();
   const consoles = new Map<VmId, string>();
+  const queues = new Map<VmId, string>();
   const timers = new Set<NodeJS.Timeout>();
   const listeners = new Set<(event: HostEvent) => void>();
   const consoleListeners = new Map<VmId, Set<(text: string) => void>>();
@@ -245,6 +248,7 @@ export function createMachines(script: FakeHostScript): Machines {
     };
     vms.set(id, vm);
     consoles.set(id, '');
+    if (body.queue !== undefined) queues.set(id, body.queue);
     emit(vm);
     boot(id, origin, () => script.failBoot, 'failed');
     return vm;
@@ -308,6 +312,7 @@ export function createMachines(script: FakeHostScript): Machines {
     hibernate,
     resume,
     restart,
+    queueOf: (id) => queues.get(id),
     sicken: (id, cause) => {
       change(id, { finding: cause === null ? null : found(cause) });
     },

@@ -13,7 +13,7 @@ export interface StartFailure {
 /** How one start of a VM ended. */
 export interface StartOutcome {
   vmId: VmId;
-  /** Tells this start of the VM from its others. */
+  /** Tells this start of the VM from its others: when it was asked for, or failed. */
   start: string;
   /** When it ended, epoch ms. */
   atMs: number;

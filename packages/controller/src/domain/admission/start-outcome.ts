@@ -32,16 +32,18 @@ const saysNothing: readonly ErrorCode[] = [
 /** How the VM's last start ended: creation, resumption or restart; null where it goes on, or its end says nothing. */
 export function startOutcomeOf(vm: VmRecord): StartOutcome | null {
   const { id: vmId, kind, readyAt, askedAt, failure, finding, timeline } = vm;
-  const outcome = { vmId, start: askedAt, probe: isProbe(vm) };
+  const probe = isProbe(vm);
   if (readyAt !== null) {
     // What is older is of an earlier start: this one was refused.
     if (readyAt < askedAt) return null;
     // When a VM that waited became ready is forgotten; it was soon after it was asked for.
     const taken = timeline.phases.some(({ phase }) => phase === 'taken');
-    return { ...outcome, atMs: Date.parse(taken ? askedAt : readyAt), failed: null };
+    return { vmId, start: askedAt, atMs: Date.parse(taken ? askedAt : readyAt), failed: null, probe };
   }
-  if (failure === null || failure.at < askedAt || saysNothing.includes(failure.code)) return null;
-  return { ...outcome, atMs: Date.parse(failure.at), failed: { vmId, kind, failure, finding } };
+  if (failure === null || saysNothing.includes(failure.code)) return null;
+  // A resumption that was refused leaves the failure of the one before: its time tells them apart.
+  const { at } = failure;
+  return { vmId, start: at, atMs: Date.parse(at), failed: { vmId, kind, failure, finding }, probe };
 }
 
 /** What whoever asks for a VM is told while the breaker isn't closed. */
