@@ -30,7 +30,7 @@ export const plantedSecrets: readonly PlantedSecret[] = [
   bare('Google refresh token', `1//0${letters(64)}`),
   bare('Google client secret', `GOCSPX-${letters(28)}`),
   bare('GitHub token', `ghp_${letters(36)}`),
-  bare('AWS key', `AKIA${'FAKENOTATOKENABC'}`),
+  bare('AWS key', `AKIAFAKENOTATOKENABC`),
   bare('JSON web token', `eyJ${letters(20)}.eyJ${letters(30)}.${letters(43)}`),
   planted('bearer header', letters(32), (secret) => `authorization: Bearer ${secret}`),
   planted('bearer in JSON', letters(33), (secret) =>

@@ -25,7 +25,7 @@ const REQUEST_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export interface ControllerMetricsDeps {
   counts: CountStore;
   host: Pick<HostLink, 'metrics'>;
-  breaker?: () => Breaker['state'];
+  breaker: () => Breaker['state'];
   /** Epoch milliseconds. */
   startedAtMs: number;
   log: Log;
@@ -162,7 +162,7 @@ export function createControllerMetrics(deps: ControllerMetricsDeps): Controller
       setVms(allVms);
       setStates(runs, runStates, allRuns);
       setStates(signins, signinStates, allSignins);
-      const now = breaker?.();
+      const now = breaker();
       for (const state of breakerStates) breakerState.set({ state }, state === now ? 1 : 0);
       hostUp.set(ofHost === '' ? 0 : 1);
       return `${(await registry.metrics()).trimEnd()}\n${ofHost}`;

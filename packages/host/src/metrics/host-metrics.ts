@@ -19,9 +19,9 @@ export interface HostMetricsDeps {
   vms: {
     list(): readonly Pick<HostVm, 'kind' | 'state'>[];
     controlChannels(): { open: number; closed: number };
-    /** By the watchdog or by hand, since the daemon started. */
-    restarts(): number;
   };
+  /** By the watchdog, since the daemon started. */
+  restarts: () => number;
   capacity: () => Promise<HostCapacity>;
   /** null before the first pass. */
   drift: () => DriftReport | null;
@@ -35,7 +35,12 @@ export interface HostMetrics {
 }
 
 /** What the host daemon counts. No label is an id: their number stays small whatever happens. */
-export function createHostMetrics({ vms, capacity, drift }: HostMetricsDeps): HostMetrics {
+export function createHostMetrics({
+  vms,
+  restarts: restarted,
+  capacity,
+  drift,
+}: HostMetricsDeps): HostMetrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({
@@ -60,7 +65,10 @@ export function createHostMetrics({ vms, capacity, drift }: HostMetricsDeps): Ho
   const counter = (name: string, help: string): Counter => new Counter({ name, help, registers });
   const passes = counter('hearth_reconcile_passes_total', 'Comparisons of book and machine');
   const repairs = counter('hearth_drift_repairs_total', 'Disagreements that were repaired');
-  const restarts = counter('hearth_vm_restarts_total', 'VMs whose disk was booted anew');
+  const restarts = counter(
+    'hearth_vm_restarts_total',
+    'VMs that were restarted since their guest had stopped answering',
+  );
   const sweeps = new Counter({
     name: 'hearth_swept_total',
     help: 'What had no record and was removed',
@@ -102,7 +110,7 @@ export function createHostMetrics({ vms, capacity, drift }: HostMetricsDeps): Ho
       seconds.set((report?.tookMs ?? 0) / 1000);
       follow(passes, report?.passes ?? 0);
       follow(repairs, report?.repairs ?? 0);
-      follow(restarts, vms.restarts());
+      follow(restarts, restarted());
       const { open, closed } = vms.controlChannels();
       channels.set({ state: 'open' }, open);
       channels.set({ state: 'closed' }, closed);
