@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { command } from './command.ts';
 
-const SIZE_MIB = 2048;
+/** `hearth up` wants 2 GiB to be free; only what is written takes memory. */
+const SIZE_MIB = 4096;
 /** What the daemons need for their journals meanwhile. */
 const LEFT_MIB = 2;
 const MIB = 1024 * 1024;
