@@ -1,4 +1,4 @@
-import { parseConfig } from '@hearth/contract';
+import { parseConfig, type ConfigInput } from '@hearth/contract';
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { buildController } from '../../packages/controller/src/controller.ts';
@@ -6,11 +6,16 @@ import { connectHost } from '../../packages/controller/src/host-link/unix-socket
 import { openDatabase } from '../../packages/controller/src/store/database.ts';
 import { passingKeys } from '../../packages/controller/src/vault/key-store.ts';
 
-/** `node controller-process.ts SOCKET DATABASE`: the whole controller; prints its address and a token, then runs until its input ends. */
-const [socketPath = '', database = ''] = process.argv.slice(2);
+/** `node controller-process.ts SOCKET DATABASE [CONFIG]`: the whole controller; prints its address and a token, then runs until its input ends. */
+const [socketPath = '', database = '', given = '{}'] = process.argv.slice(2);
+const { vms, controller: limits, ...rest } = JSON.parse(given) as ConfigInput;
 const controller = await buildController({
   config: parseConfig(
-    { controller: { rateLimit: { max: 1_000_000 } }, vms: { warm: { cli: 0, browser: 0 } } },
+    {
+      ...rest,
+      controller: { rateLimit: { max: 1_000_000 }, ...limits },
+      vms: { ...vms, warm: { cli: 0, browser: 0 } },
+    },
     {},
   ),
   version: '0.0.0',
