@@ -16,6 +16,8 @@ const THUMBNAIL_SECONDS = 30;
 const BANNER_SECONDS = 30;
 const TERMINALS_SECONDS = 15;
 const SIGNINS_SECONDS = 15;
+/** An administrator's page of the host asks for it and its drift. */
+const HOST_SECONDS = 15;
 /** The longest pause of a page between two tries to connect again. */
 const RECONNECT_SECONDS = 10;
 
@@ -88,4 +90,23 @@ describe('F29: the allowance of requests', () => {
       expect(Number(answer.headers.get('ratelimit-remaining'))).toBeGreaterThan(limits.rateLimit.max / 3);
     expect(thumbnails).toBeGreaterThan(limits.rateLimit.max / 2);
   }, 60_000);
+
+  it('holds what an administrator’s page of the host asks for, open all the time, and a look at every layer a minute', async () => {
+    const op = await api.token('op', 'admin');
+    const { id } = vmSchema.parse(
+      await (await api.call(op, 'POST', '/api/vms', { body: { kind: 'cli' } })).json(),
+    );
+    let last: Response | null = null;
+    const call = async (path: string): Promise<void> => {
+      last = await api.call(op, 'GET', path);
+      expect(last.status, path).toBe(200);
+    };
+    for (let second = 0; second < WINDOW_SECONDS; second += HOST_SECONDS) {
+      await call('/api/host');
+      await call('/api/host/drift');
+      if (second % 60 === 0) await call(`/api/vms/${id}/why`);
+    }
+    const left = Number((last as Response | null)?.headers.get('ratelimit-remaining'));
+    expect(left).toBeGreaterThan(limits.rateLimit.max / 2);
+  });
 });
