@@ -14,8 +14,10 @@ import {
 import type { FastifyBaseLogger } from 'fastify';
 import { freeMiB } from './disks/private-disk.ts';
 import { createHostServer } from './http/server.ts';
+import { createHostMetrics } from './metrics/host-metrics.ts';
 import { peerUid } from './peer/peer-credentials.ts';
 import { openImageSource, type StoredImages } from './images/image-source.ts';
+import { createLogLimit } from './reconcile/log-limit.ts';
 import { openRuntime } from './runtime.ts';
 import { createGoldenService } from './snapshots/golden-service.ts';
 import type { VmHost } from './vms/vm-host.ts';
@@ -61,7 +63,7 @@ export async function openHost({
   const goldens = createGoldenService({ config, images, log, vmm });
   const opening = openRuntime({ config, images, goldens: goldens.source, log });
   const runtime = await opening;
-  const { vms, network, book, agents, vmmSource, admission, slots } = runtime;
+  const { vms, network, book, agents, vmmSource, admission, slots, drain, reconciler, sweeper } = runtime;
 
   const health = async (): Promise<HostHealth> => {
     const checks = [
@@ -91,6 +93,13 @@ export async function openHost({
       accelerator: vmmSource.accelerator(),
     };
   };
+  const metrics = createHostMetrics({
+    vms: { list: () => vms.list(), controlChannels: () => vms.controlChannels() },
+    restarts: () => watchdog.restarts,
+    capacity,
+    drift: () => reconciler.last(),
+  });
+  sweeper.onSwept((report) => metrics.swept(report));
   const consoleFiles = async (id: VmId) => {
     const { consoleFolder, console } = vmPaths(config, id);
     const there = await stat(consoleFolder).catch(() => null);
@@ -98,7 +107,8 @@ export async function openHost({
     return console;
   };
   const server = createHostServer({
-    ...{ vms, agents, health, capacity, consoleFiles, logger },
+    ...{ vms, agents, health, capacity, metrics, consoleFiles, logger },
+    upkeep: { reconciler, sweeper, drain, log },
     snapshots: { list: () => goldens.list(vms), remove: (id) => goldens.remove(vms, id) },
     checkPeer: (request) => {
       const { uid } = peerUid(request.raw.socket);
@@ -109,9 +119,10 @@ export async function openHost({
   const watchdog = createWatchdog({
     ...{ config, log },
     vms: () => vms.living(),
-    suspects: () => new Set(),
+    suspects: () => reconciler.suspects(),
     slowness: async () => (await vmmSource.probe()).slowness,
   });
+  const logLimit = createLogLimit(config, log);
   const socketPath = join(config.runDir, 'host.sock');
   await rm(socketPath, { force: true });
   await server.listen({ path: socketPath });
@@ -119,12 +130,15 @@ export async function openHost({
   await chmod(socketPath, 0o660);
   goldens.start(vms);
   watchdog.start();
+  reconciler.start();
+  logLimit.start();
   return {
     vms,
     socketPath,
     close: async (fate) => {
       await server.close();
       await watchdog.stop();
+      await logLimit.stop();
       await goldens.close();
       if (fate !== 'stay') await vms.endAll(fate);
       await runtime.close();

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { startProgress, type Config, type Log } from '@hearth/contract';
+import { startProgress, type Config, type Log, type Progress } from '@hearth/contract';
 import { createAgentClient, type AgentClient } from './guest-link/agent-client.ts';
 import type { StoredImages } from './images/image-source.ts';
 import { createAddressStore } from './journal/address-store.ts';
 import { openHostDatabase } from './journal/database.ts';
 import { createSettings } from './journal/settings.ts';
 import { createVmRecords } from './journal/vm-records.ts';
-import { freeUnheld, openAddressBook, type AddressBook } from './network/address-book.ts';
+import { openAddressBook, type AddressBook } from './network/address-book.ts';
 import { planNetwork } from './network/addressing.ts';
 import { createHostNetwork, type HostNetwork } from './network/host-network.ts';
+import { createReconciler, type Reconciler } from './reconcile/reconciler.ts';
+import { createSweeper, type Sweeper } from './reconcile/sweeper.ts';
 import { cgroupTreeName, openCgroups } from './vmm/cgroup.ts';
 import { createVmmSource, type VmmSource } from './vmm/vmm-source.ts';
 import { createAdmission, type Admission } from './vms/admission.ts';
@@ -18,7 +20,6 @@ import { readCaCertificates } from './vms/ca-certificates.ts';
 import { randomSecrets, type BootSecrets } from './vms/boot-secrets.ts';
 import { createDrainSwitch, type DrainSwitch } from './vms/drain.ts';
 import type { GoldenSource } from './vms/ports.ts';
-import { sweepLeftovers } from './vms/sweep.ts';
 import { VmHost } from './vms/vm-host.ts';
 
 const NETWORK_TIMEOUT_MS = 60_000;
@@ -44,6 +45,9 @@ export interface Runtime {
   readonly admission: Admission;
   readonly slots: BootSlots;
   readonly drain: DrainSwitch;
+  /** Not started yet. */
+  readonly reconciler: Reconciler;
+  readonly sweeper: Sweeper;
   /** Lets go of everything; VMs that were not destroyed go on. */
   close: () => Promise<void>;
 }
@@ -66,11 +70,6 @@ export async function openRuntime({
     store: createAddressStore(database),
     randomBytes,
   });
-  const recorded = records.load();
-  const known = new Set(recorded.map(({ id }) => id));
-  await sweepLeftovers(config, known, Date.now(), log);
-  freeUnheld(book, recorded);
-
   const network = createHostNetwork({ config, log });
   const setup = startProgress({
     what: 'setting up the network',
@@ -79,14 +78,30 @@ export async function openRuntime({
     ...(signal === undefined ? {} : { signal }),
   });
   await network.start(setup);
-  await network.sync(
-    book.list().map(({ address }) => address),
-    setup,
-  );
+  const cgroups = await openCgroups(cgroupTreeName(config.name), log);
+  const synced = { done: false };
+  /** Makes the network agree with the book: with all that the book has not, this is gone, too. */
+  const bringInLine = async (progress: Progress): Promise<void> => {
+    await network.sync(
+      book.list().map(({ address }) => address),
+      progress,
+    );
+    synced.done = true;
+  };
+  const sweeper = createSweeper({
+    ...{ config, records: () => records.load(), book, cgroups, log },
+    network: {
+      ...network,
+      detach: async (address) => {
+        if (synced.done) await network.detach(address);
+      },
+      tidy: (progress) => (synced.done ? network.tidy(progress) : bringInLine(progress)),
+    },
+  });
+  await sweeper.sweep({ dryRun: false }, setup);
+  if (!synced.done) await bringInLine(setup);
 
   const agents = createAgentClient();
-  const cgroups = await openCgroups(cgroupTreeName(config.name), log);
-  await cgroups.sweep(known);
   const vmmSource = createVmmSource({ config, images, cgroups, log });
   const caCertificates = await readCaCertificates(config.network.caCertificates);
   const drain = createDrainSwitch(createSettings(database), log);
@@ -99,9 +114,11 @@ export async function openRuntime({
   });
   network.onLease(({ ip }) => vms.onLease(ip));
   await vms.adopt();
+  const reconciler = createReconciler({ config, records: () => vms.records(), book, network, log });
   return {
-    ...{ vms, network, book, agents, vmmSource, admission, slots, drain },
+    ...{ vms, network, book, agents, vmmSource, admission, slots, drain, reconciler, sweeper },
     close: async () => {
+      await reconciler.stop();
       await vms.release();
       await network.stop();
       await agents.close();

@@ -25,6 +25,7 @@ import { readConsole, type ConsoleFiles } from '../console/console-capture.ts';
 import { addDesktopRoute } from '../desktop/desktop-route.ts';
 import type { AgentClient, ForwardOptions } from '../guest-link/agent-client.ts';
 import { addTerminalRoute } from '../tunnel/terminal-route.ts';
+import type { HostMetrics } from '../metrics/host-metrics.ts';
 import { acceptTunnels } from '../tunnel/tunnels.ts';
 import type { VmHost } from '../vms/vm-host.ts';
 import { addCredentialRoutes } from './credential-routes.ts';
@@ -32,14 +33,18 @@ import { addHealthRoutes } from './health-routes.ts';
 import { logCalls } from './log-calls.ts';
 import { answerProblems } from './problems.ts';
 import { addSnapshotRoutes, type SnapshotRoutesDeps } from './snapshot-routes.ts';
+import { addUpkeepRoutes, type UpkeepRoutesDeps } from './upkeep-routes.ts';
 
 export interface HostServerDeps {
   vms: VmHost;
   agents: AgentClient;
   health: () => Promise<HostHealth>;
   capacity: () => Promise<HostCapacity>;
+  metrics: HostMetrics;
   consoleFiles: (id: VmId) => Promise<ConsoleFiles>;
   snapshots: SnapshotRoutesDeps;
+  /** None where nothing of the machine is looked at: the VMs are fakes. */
+  upkeep?: UpkeepRoutesDeps;
   /** Throws forbidden where the caller's user may not talk to the daemon. */
   checkPeer: (request: FastifyRequest) => void;
   logger: FastifyBaseLogger;
@@ -55,8 +60,10 @@ export function createHostServer({
   agents,
   health,
   capacity,
+  metrics,
   consoleFiles,
   snapshots,
+  upkeep,
   checkPeer,
   logger,
 }: HostServerDeps): FastifyInstance {
@@ -81,6 +88,9 @@ export function createHostServer({
 
   app.get('/v1/health', () => health());
   app.get('/v1/capacity', () => capacity());
+  app.get('/v1/metrics', async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.text()),
+  );
   app.get('/v1/vms', () => ({ vms: vms.list() }));
   app.get('/v1/vms/:id', (request) => vms.get(idOf(request)));
   app.put('/v1/vms/:id', (request, reply) => {
@@ -131,6 +141,7 @@ export function createHostServer({
 
   addHealthRoutes(app, { idOf, vms });
   addSnapshotRoutes(app, snapshots);
+  if (upkeep !== undefined) addUpkeepRoutes(app, upkeep);
   addCredentialRoutes(app, { idOf, credentials: (id) => vms.credentials(id) });
   const tunnels = acceptTunnels(app);
   addDesktopRoute(app, tunnels, {

@@ -30,15 +30,15 @@ export interface AddressBook {
 }
 
 /**
- * Frees what no record holds: a daemon died between booking an address and writing it into its VM's record. No VMM was
+ * What no record holds: a daemon died between booking an address and writing it into its VM's record. No VMM was
  * started with it (F17), and nobody else would ever free it.
  */
-export function freeUnheld(
-  book: Pick<AddressBook, 'list' | 'free'>,
+export function unheld(
+  booked: readonly { vmId: VmId; address: Address }[],
   records: readonly { id: VmId; address: Address | null }[],
-): void {
+): ReturnType<AddressBook['list']> {
   const holders = new Set(records.filter(({ address }) => address !== null).map(({ id }) => id));
-  for (const { vmId } of book.list()) if (!holders.has(vmId)) book.free(vmId);
+  return booked.filter(({ vmId }) => !holders.has(vmId));
 }
 
 interface AddressBookOptions {

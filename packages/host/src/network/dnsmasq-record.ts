@@ -1,6 +1,6 @@
-import { pause, type Progress } from '@hearth/contract';
+import type { Progress } from '@hearth/contract';
 import { join } from 'node:path';
-import { identifyProcess, isAlive, signalProcess, type ProcessIdentity } from '../exec/process-identity.ts';
+import { endProcess, identifyProcess, type ProcessIdentity } from '../exec/process-identity.ts';
 import { readOptionalFile } from './optional-file.ts';
 
 /** Where dnsmasq's files are: its reservations and pid below runDir, its leases below stateDir. */
@@ -31,27 +31,11 @@ export async function findRecordedDnsmasq(runDir: string): Promise<ProcessIdenti
 }
 
 const TERM_MS = 2000;
-const POLL_MS = 20;
 
 /** Ends what an earlier daemon left running; false where there was none. */
 export async function endRecordedDnsmasq(runDir: string, progress: Progress): Promise<boolean> {
   const identity = await findRecordedDnsmasq(runDir);
   if (identity === null) return false;
-  await endProcess(identity, progress);
+  await endProcess(identity, TERM_MS, progress);
   return true;
-}
-
-/** Asks a process to end and, where it doesn't in time, kills it; returns when it is gone. */
-async function endProcess(identity: ProcessIdentity, progress: Progress): Promise<void> {
-  await signalProcess(identity, 'SIGTERM');
-  const killAtMs = performance.now() + TERM_MS;
-  let killed = false;
-  // Not our child, so that there's no event to wait for.
-  while (await isAlive(identity)) {
-    if (!killed && performance.now() > killAtMs) {
-      await signalProcess(identity, 'SIGKILL');
-      killed = true;
-    }
-    await pause(POLL_MS, progress.signal);
-  }
 }

@@ -41,7 +41,13 @@ export interface Dnsmasq {
   addReservation(reservation: Reservation, progress: Progress): Promise<void>;
   removeReservation(reservation: Reservation, progress: Progress): Promise<void>;
   /** Makes dnsmasq forget a lease, so that the address can go to another MAC at once. */
-  releaseLease(reservation: Reservation, progress: Progress): Promise<void>;
+  releaseLease(lease: Pick<Reservation, 'mac' | 'ip'>, progress: Progress): Promise<void>;
+  /** Ends it and waits for the one that its supervisor starts, with the reservations as they are. */
+  restart(progress: Progress): Promise<void>;
+  /** Waits until one serves. */
+  untilServing(progress: Progress): Promise<void>;
+  /** The process that runs now. */
+  pid(): number | null;
   leases(): Promise<Lease[]>;
   /** null while it runs and has read its reservations, else why it doesn't. */
   fault(): string | null;
@@ -296,16 +302,23 @@ export function createDnsmasq(options: DnsmasqOptions): Dnsmasq {
           error: String(error),
         });
         // At its start only leases with a reservation are kept.
-        const instance = current;
-        if (instance !== null) {
-          instance.child.kill('SIGKILL');
-          await withAbort(instance.exited, progress.signal);
-        }
-        await serving(progress);
+        await dnsmasq.restart(progress);
         if ((await find()) !== undefined)
           throw new HearthError('network_failed', `the lease of ${ip} for ${mac} could not be released`);
       }
     },
+    async restart(progress) {
+      const instance = current;
+      if (instance !== null) {
+        instance.child.kill('SIGKILL');
+        await withAbort(instance.exited, progress.signal);
+      }
+      await serving(progress);
+    },
+    async untilServing(progress) {
+      await serving(progress);
+    },
+    pid: () => (current?.alive === true ? (current.child.pid ?? null) : null),
     async leases() {
       return parseLeases(await readOptionalFile(paths.leases));
     },

@@ -30,6 +30,7 @@ import { writeKernelSetting } from './kernel-settings.ts';
 import { answerFault, askName, networkChecks, type AskName } from './network-checks.ts';
 import { applyRules } from './nftables.ts';
 import { observeNetwork, type ExpectedRules, type NetworkSight } from './observe-network.ts';
+import { applyRemedies, type Remedy } from './remedy.ts';
 import { findUpstream } from './resolvers.ts';
 import { listRuleset, requireTable, tableOf } from './ruleset.ts';
 import type { Run, StartChild } from './run-port.ts';
@@ -61,6 +62,12 @@ export interface HostNetwork {
   attach(address: Address, progress: Progress): Promise<void>;
   /** Takes away all that attach made, the lease included. May be repeated; every step is tried. */
   detach(address: Address, signal?: AbortSignal): Promise<void>;
+  /** Puts right what drifted, as far as the VMs concerned are attached still; another look tells whether it helped. */
+  repair(remedies: readonly Remedy[], progress: Progress): Promise<void>;
+  /** Takes away TAPs, pins, reservations and leases of VMs that aren't attached. */
+  tidy(progress: Progress): Promise<void>;
+  /** Of the dnsmasq that we run. */
+  dnsmasqPid(): number | null;
   /** What the machine shows, now. Throws network_failed. */
   sight(progress: Progress): Promise<NetworkSight>;
   checks(signal?: AbortSignal): Promise<Check[]>;
@@ -124,13 +131,20 @@ export function createHostNetwork({
     };
   }
 
-  async function matchTaps(progress: Progress): Promise<void> {
-    const links = await listLinks(run, progress.signal);
+  async function removeUnknownTaps(
+    links: Awaited<ReturnType<typeof listLinks>>,
+    progress: Progress,
+  ): Promise<void> {
     const wanted = new Set([...attached.values()].map(({ tap }) => tap));
     for (const { ifname } of tapsOf(links).filter(({ ifname: name }) => !wanted.has(name))) {
       await removeTap(run, ifname, progress.signal);
       log('F18: a TAP that no VM has was removed', { tap: ifname });
     }
+  }
+
+  async function matchTaps(progress: Progress): Promise<void> {
+    const links = await listLinks(run, progress.signal);
+    await removeUnknownTaps(links, progress);
     for (const address of attached.values())
       await ensureTap(run, plan, address, config.vms.vmmUser, links, progress.signal);
   }
@@ -261,6 +275,27 @@ export function createHostNetwork({
         }
       });
     },
+
+    repair: (remedies, progress) =>
+      inTurn(progress, () =>
+        applyRemedies(
+          remedies,
+          { run, plan, attached, loadRules, log, vmmUser: config.vms.vmmUser, dnsmasq: running() },
+          progress,
+        ),
+      ),
+
+    tidy: (progress) =>
+      inTurn(progress, async () => {
+        const server = running();
+        await removeUnknownTaps(await listLinks(run, progress.signal), progress);
+        await loadRules(progress);
+        await server.setReservations([...attached.values()], progress);
+        for (const lease of await server.leases())
+          if (attached.get(lease.ip)?.mac !== lease.mac) await server.releaseLease(lease, progress);
+      }),
+
+    dnsmasqPid: () => dnsmasq?.pid() ?? null,
 
     sight,
 

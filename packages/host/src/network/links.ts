@@ -116,7 +116,8 @@ export async function forgetNeighbour(
   ip: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await run('ip', ['neigh', 'flush', 'to', ip, 'dev', plan.bridge], {
+  // Else it leaves out the permanent ones, which somebody set by hand.
+  await run('ip', ['neigh', 'flush', 'to', ip, 'dev', plan.bridge, 'nud', 'all'], {
     signal,
     code: 'network_failed',
   });

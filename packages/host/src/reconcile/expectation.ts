@@ -10,7 +10,7 @@ export interface ExpectedVm {
   /** Booked for it; null where it needs none now. */
   address: Address | null;
   /** Its VMM runs: TAP, pin, reservation, process, disk and console must be there. Else they may come or go at this moment. */
-  running: { process: ProcessIdentity; ready: boolean } | null;
+  running: { process: ProcessIdentity; state: UpState } | null;
   /** Files that must be there, with what each is. */
   files: { path: string; subject: 'disk' | 'console' }[];
 }
@@ -21,29 +21,34 @@ export interface Expectation {
   vms: ExpectedVm[];
 }
 
-const UP: readonly VmRecord['state'][] = ['booting', 'ready', 'hibernating'];
+const UP = ['booting', 'ready', 'hibernating'] as const;
+export type UpState = (typeof UP)[number];
+
+/** The part of a record from which something is expected. */
+export type ExpectingRecord = Pick<VmRecord, 'id' | 'state' | 'vmm' | 'saved' | 'address'>;
 
 /** Pure. @param addresses what is booked, also for VMs that have no record */
 export function expectationOf(
   config: Pick<Config, 'name' | 'network' | 'stateDir' | 'runDir'>,
-  records: readonly Pick<VmRecord, 'id' | 'state' | 'vmm' | 'saved' | 'poweredOff' | 'address'>[],
+  records: readonly ExpectingRecord[],
   addresses: readonly { vmId: VmId; address: Address }[],
 ): Expectation {
   const booked = new Map(addresses.map(({ vmId, address }) => [vmId, address]));
   const known = new Set(records.map(({ id }) => id));
-  const vms = records.map(({ id, state, vmm, saved, poweredOff, address }): ExpectedVm => {
+  const vms = records.map(({ id, state, vmm, saved, address }): ExpectedVm => {
     const paths = vmPaths(config, id);
     // The record has a VMM after the TAP was made, and none before it is taken away.
-    const runs = vmm !== null && address !== null && UP.includes(state);
-    const kept = state === 'hibernated' && (saved !== null || poweredOff);
+    const up = UP.find((one) => one === state);
+    const running = vmm === null || address === null || up === undefined ? null : { process: vmm, state: up };
+    const sleeps = state === 'hibernated';
     return {
       id,
       address: booked.get(id) ?? null,
-      running: runs ? { process: vmm, ready: state === 'ready' } : null,
+      running,
       files: [
-        ...(runs || kept ? [{ path: paths.upper, subject: 'disk' as const }] : []),
-        ...(kept && saved !== null ? [{ path: paths.savedState, subject: 'disk' as const }] : []),
-        ...(runs ? [{ path: paths.console.logPath, subject: 'console' as const }] : []),
+        ...(running !== null || sleeps ? [{ path: paths.upper, subject: 'disk' as const }] : []),
+        ...(sleeps && saved !== null ? [{ path: paths.savedState, subject: 'disk' as const }] : []),
+        ...(running === null ? [] : [{ path: paths.console.logPath, subject: 'console' as const }]),
       ],
     };
   });

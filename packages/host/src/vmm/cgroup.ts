@@ -12,6 +12,8 @@ export interface CgroupTree {
   /** Makes the group of one VM; `wrapper` is put before the VMM's command, so that it is inside from its first instruction. */
   create(name: string, limits: CgroupLimits): Promise<{ wrapper: string[] }>;
   remove(name: string): Promise<void>;
+  /** Names of the groups that are there. */
+  list(): Promise<string[]>;
   /** Removes the groups that have another name than these and no process. */
   sweep(known: ReadonlySet<string>): Promise<void>;
   /** Removes the parent group where it is empty. */
@@ -28,6 +30,7 @@ export const noCgroups: CgroupTree = {
   version: 'none',
   create: () => Promise.resolve({ wrapper: [] }),
   remove: () => Promise.resolve(),
+  list: () => Promise.resolve([]),
   sweep: () => Promise.resolve(),
   close: () => Promise.resolve(),
 };
@@ -82,13 +85,17 @@ async function removeFolders(folders: string[]): Promise<void> {
 }
 
 /** What a killed VMM or a daemon that ended left in these parent groups. */
-function tidying(parents: readonly string[]): Pick<CgroupTree, 'sweep' | 'close'> {
+function tidying(parents: readonly string[]): Pick<CgroupTree, 'list' | 'sweep' | 'close'> {
+  const groupsIn = async (parent: string): Promise<string[]> => {
+    const entries = await readdir(parent, { withFileTypes: true }).catch(nothingThere);
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  };
   return {
+    list: async () => [...new Set((await Promise.all(parents.map(groupsIn))).flat())],
     sweep: async (known) => {
       for (const parent of parents) {
-        const entries = await readdir(parent, { withFileTypes: true }).catch(nothingThere);
-        const unknown = entries.filter((entry) => entry.isDirectory() && !known.has(entry.name));
-        for (const { name } of unknown) await removeIfEmpty(`${parent}/${name}`);
+        const unknown = (await groupsIn(parent)).filter((name) => !known.has(name));
+        for (const name of unknown) await removeIfEmpty(`${parent}/${name}`);
       }
     },
     close: async () => {

@@ -18,7 +18,7 @@ import {
   type Why,
 } from '@hearth/contract';
 import type { VmRecord, VmRecords } from '../journal/vm-records.ts';
-import { freeUnheld, openAddressBook, type AddressRow, type AddressStore } from '../network/address-book.ts';
+import { openAddressBook, unheld, type AddressRow, type AddressStore } from '../network/address-book.ts';
 import { planNetwork } from '../network/addressing.ts';
 import type { RunningVmm, Vmm, VmmSpec } from '../vmm/vmm.ts';
 import { createAdmission, thisMachine } from './admission.ts';
@@ -222,7 +222,7 @@ export async function makeTestMachine(
       randomBytes,
     });
     // As runtime.ts does.
-    freeUnheld(book, [...journal.values()]);
+    for (const { vmId } of unheld(book.list(), [...journal.values()])) book.free(vmId);
     const host = new VmHost({
       ...{
         config,

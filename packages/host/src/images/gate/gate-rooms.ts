@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { identifyProcess, isAlive } from '../../exec/process-identity.ts';
 import { run } from '../../exec/run.ts';
 import { removeNamespace } from '../../network/namespace.ts';
-import { sweepLeftovers } from '../../vms/sweep.ts';
+import { endOwnVmms } from '../../reconcile/own-processes.ts';
 import { writeJson } from '../image-store.ts';
 import { isMissing } from '../missing-file.ts';
 import { removeCgroups } from './gate-cgroups.ts';
@@ -77,7 +77,7 @@ async function closeIfDead(store: string, name: string, log: Log): Promise<void>
 /** Ends the VMs that still run in a room and removes all of it. May be repeated. */
 export async function closeGateRoom({ config, folder }: GateRoom, log: Log): Promise<void> {
   const progress = startProgress({ what: 'closing the gate', timeoutMs: CLOSE_TIMEOUT_MS, log });
-  await sweepLeftovers(config, new Set(), Date.now(), log);
+  await endOwnVmms(config, progress);
   await removeCgroups(`hearth-${config.name}`);
   await removeNamespace(config, run, progress);
   await rm(config.runDir, { recursive: true, force: true });
