@@ -6,6 +6,9 @@ const HEARTBEAT_MS = 15_000;
 /** A reader that lets this much pile up has gone to sleep. */
 const MAX_BACKLOG_BYTES = 1024 * 1024;
 
+/** Last word of a stream that ends because the controller does: a comment, so that readers connect again as after any end. */
+export const SHUTTING_DOWN_WORD = ': shutting_down\n\n';
+
 /** Server-sent events to one client. */
 export interface EventStream {
   send(event: { type: string; [field: string]: unknown }, id?: number): void;
@@ -34,13 +37,17 @@ export function openEventStream(reply: FastifyReply, stopping: AbortSignal, stop
     ended = true;
     stream.push(null);
   };
+  const endWithController = (): void => {
+    push(SHUTTING_DOWN_WORD);
+    end();
+  };
   const heartbeat = setInterval(() => push(': beat\n\n'), HEARTBEAT_MS);
   stream.once('close', () => {
     stop();
     clearInterval(heartbeat);
-    stopping.removeEventListener('abort', end);
+    stopping.removeEventListener('abort', endWithController);
   });
-  stopping.addEventListener('abort', end, { once: true });
+  stopping.addEventListener('abort', endWithController, { once: true });
   // Also where the client goes away before the answer begins.
   reply.raw.once('close', () => stream.destroy());
   return {

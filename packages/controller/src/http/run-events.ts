@@ -2,6 +2,7 @@ import { withAbort, type RunId, type UserId } from '@hearth/contract';
 import { Readable } from 'node:stream';
 import { isEnded } from '../domain/runs/run-record.ts';
 import type { RunService } from '../runs/run-service.ts';
+import { SHUTTING_DOWN_WORD } from './event-stream.ts';
 
 /** Keeps proxies from ending a quiet stream. */
 const HEARTBEAT_MS = 15_000;
@@ -41,6 +42,8 @@ async function* pages(runs: RunService, { userId, id, after, signal }: RunReader
       if (isEnded(run) && last >= run.events - 1) return;
       if (!(await happens(changed, signal))) yield ': beat\n\n';
     }
+    // Whoever went away doesn't read it.
+    yield SHUTTING_DOWN_WORD;
   } finally {
     unsubscribe();
   }
