@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HearthError, type VmId } from '@hearth/contract';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { makeTestMachine, type TestMachine } from './test-machine.ts';
 import {
   dieAtEachWrite,
@@ -208,7 +208,14 @@ async function expectTruthUnlessDead(
   machine: TestMachine,
   { host, died }: ReturnType<TestMachine['daemon']>,
 ): Promise<boolean> {
-  const settled = untilSettled(host);
+  const settled = untilSettled(host).then(() =>
+    // A VMM that was just killed: its VM's failure is on its way.
+    vi.waitFor(() => {
+      for (const { id, state } of host.list())
+        if (state === 'ready')
+          expect([...machine.vmms.values()].some(({ spec }) => spec.vmId === id)).toBe(true);
+    }, 5000),
+  );
   const alive = await Promise.race([settled.then(() => true), died.then(() => false)]);
   if (alive) await expectTruth(machine, host);
   return alive;

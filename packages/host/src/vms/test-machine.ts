@@ -192,7 +192,8 @@ export async function makeTestMachine(
             const refuse = refuseLoad.next;
             refuseLoad.next = false;
             if (refuse) throw new HearthError('snapshot_invalid', 'planted');
-            return launch(spec, true, onSpawned);
+            // It may have died over the file.
+            return living(() => launch(spec, true, onSpawned));
           }),
       },
       start: (spec, _progress, onSpawned) => living(() => launch(spec, false, onSpawned)),
