@@ -33,12 +33,12 @@ it('SIGTERM: streams of events end whole, with a word that says why', async () =
 it('SIGTERM: a start under way goes on, and the next controller follows it to its end', async () => {
   rig.host.script.holdBoot = true;
   const { id } = vmSchema.parse(await (await create()).json());
-  await until('the boot', () => rig.host.machines.get(id as Vm['id'])?.state === 'booting');
+  await until('the boot', () => rig.host.machines.get(id)?.state === 'booting');
   await rig.restart();
   expect((await show(id)).state).toBe('starting');
   // The fake's way to let it boot on.
   rig.host.script.holdBoot = false;
-  rig.host.machines.restart(id as Vm['id']);
+  rig.host.machines.restart(id);
   await until('ready', async () => (await show(id)).state === 'ready');
 });
 
