@@ -164,12 +164,30 @@ test('drain waits until nothing starts, and says what runs on', async () => {
     'PUT /api/host/drain': drain({ starting: 2, running: 1 }),
     'GET /api/host/drain': inTurn(drain({ starting: 1, running: 2 }), drain({ running: 3, hibernated: 1 })),
   });
-  const { code, out, err } = await say('host', 'drain', '--hibernate', ...api.options);
+  const { code, out, err } = await say('host', 'drain', ...api.options);
   expect(code).toBe(0);
-  expect(api.asked[0]).toBe('PUT /api/host/drain {"draining":true,"hibernate":true}');
+  expect(api.asked).toEqual([
+    'PUT /api/host/drain {"draining":true,"hibernate":false}',
+    'GET /api/host/drain',
+    'GET /api/host/drain',
+  ]);
   expect(err).toBe('2 VMs are on the way up or down…\n1 VM is on the way up or down…\n');
   expect(out).toContain('1 hibernated, 3 VMs run on');
   expect(out).toContain('hearth host drain --off');
+});
+
+test('drain --hibernate waits for those whose turn comes later, too', async () => {
+  await using api = await answeringController({
+    'PUT /api/host/drain': drain({ running: 2 }),
+    'GET /api/host/drain': inTurn(
+      drain({ starting: 1, running: 1 }),
+      drain({ running: 1, hibernated: 1 }),
+      drain({ hibernated: 2 }),
+    ),
+  });
+  const { out } = await say('host', 'drain', '--hibernate', ...api.options);
+  expect(api.asked).toHaveLength(4);
+  expect(out).toContain('2 hibernated, no VM runs: nothing is lost');
 });
 
 test('drain ends at its time, and the host stays drained', async () => {
