@@ -24,7 +24,9 @@ export const maxOf = (budget: Budget, { max }: Config['controller']['rateLimit']
 /** F29: who is known counts by identity, who isn't by address; whoever tries to sign in is nobody yet. */
 function keyOf(request: FastifyRequest): string {
   const budget = budgetOf(request);
-  const address = normalizeIP(request.ip, IPV6_SUBNET_BITS);
+  const { remoteAddress } = request.socket;
+  // A unix socket has no address: the rehearsal at the start comes by one.
+  const address = remoteAddress === undefined ? 'local' : normalizeIP(request.ip, IPV6_SUBNET_BITS);
   return `${budget} ${budget === 'signins' ? address : (request.identity?.userId ?? address)}`;
 }
 
