@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import os from 'node:os';
 import { join } from 'node:path';
-import { configSchema, parseConfig } from '@hearth/contract';
+import { configSchema, parseConfig, type HostCapacity } from '@hearth/contract';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { createAgentClient } from '../../packages/host/src/guest-link/agent-client.ts';
@@ -11,6 +11,7 @@ import { createHostServer } from '../../packages/host/src/http/server.ts';
 import { createAddressStore } from '../../packages/host/src/journal/address-store.ts';
 import { openHostDatabase } from '../../packages/host/src/journal/database.ts';
 import { createVmRecords } from '../../packages/host/src/journal/vm-records.ts';
+import { createHostMetrics } from '../../packages/host/src/metrics/host-metrics.ts';
 import { makeTestMachine } from '../../packages/host/src/vms/test-machine.ts';
 import { vmPaths } from '../../packages/host/src/vms/vm-paths.ts';
 
@@ -40,17 +41,20 @@ const machine = await makeTestMachine(join(config.runDir, 'fake'), {
 const { host: vms } = machine.daemon();
 await vms.adopt();
 const agents = createAgentClient();
+const capacity = async (): Promise<HostCapacity> => ({
+  ...{ cpus: os.availableParallelism(), cpusFree: os.availableParallelism(), diskFreeMiB: 1_000_000 },
+  ...{ memMiB: Math.floor(os.totalmem() / 1024 / 1024), memFreeMiB: Math.floor(os.freemem() / 1024 / 1024) },
+  ...{ starts: { running: 0, waiting: 0 }, addressesFree: 65_000, accelerator: 'unknown' },
+});
+const metrics = createHostMetrics({
+  vms: { list: () => vms.list(), controlChannels: () => vms.controlChannels() },
+  ...{ restarts: () => 0, capacity, drift: () => null },
+});
 const server = createHostServer({
   ...{ vms, agents, logger: pino({ level: 'error' }, pino.destination(2)) },
   health: async () => ({ status: 'ok', version: '0', uptimeSeconds: process.uptime(), checks: [] }),
-  capacity: async () => ({
-    ...{ cpus: os.availableParallelism(), cpusFree: os.availableParallelism(), diskFreeMiB: 1_000_000 },
-    ...{
-      memMiB: Math.floor(os.totalmem() / 1024 / 1024),
-      memFreeMiB: Math.floor(os.freemem() / 1024 / 1024),
-    },
-    ...{ starts: { running: 0, waiting: 0 }, addressesFree: 65_000, accelerator: 'unknown' as const },
-  }),
+  capacity,
+  metrics,
   consoleFiles: async (id) => vmPaths(config, id).console,
   snapshots: {
     list: async () => ({ snapshots: [], making: null }),
