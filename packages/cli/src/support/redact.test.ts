@@ -7,7 +7,14 @@ const redact = makeRedact([]);
 describe('secrets are taken out by their looks', () => {
   test.each(plantedSecrets)('$what', ({ text, secret }) => {
     expect(text).toContain(secret);
-    for (const around of [text, `before ${text} after`, `before\n${text}\nafter`]) {
+    const said = JSON.stringify({ said: text });
+    for (const around of [
+      text,
+      `before ${text} after`,
+      `before\n${text}\nafter`,
+      said,
+      JSON.stringify(said),
+    ]) {
       const clean = redact(around);
       expect(clean).not.toContain(secret);
       expect(clean).toContain('[redacted:');

@@ -26,7 +26,7 @@ const shapes: readonly SecretShape[] = [
   {
     // The end of one whose beginning was cut away.
     what: 'private key',
-    shape: /(?<=^|\n|\\n)(?:[\w+/=]{1,76}(?:\s|\\r|\\n)+){1,100}-----END [A-Z0-9 ]{0,32}PRIVATE KEY-----/g,
+    shape: /(?<=^|\n|\\n|")(?:[\w+/=]{1,76}(?:\s|\\r|\\n)+){1,100}-----END [A-Z0-9 ]{0,32}PRIVATE KEY-----/g,
   },
   { what: 'cookie', shape: /((?:^|[^\w-])(?:set-)?cookie"?\s*[:=]\s*"?)[^"\r\n]+()/gi, keep: around },
   { what: 'authorization', shape: /((?:bearer|basic|digest|negotiate)\s+)[\w.~+/=-]{8,}()/gi, keep: around },
@@ -51,17 +51,24 @@ const shapes: readonly SecretShape[] = [
     shape: /([?&#](?:code|state|key|sig|signature|sid|ticket|token|nonce|id_token)=)[^&\s"'<>]+()/gi,
     keep: around,
   },
-  // A sign-in code in JSON; the codes of our errors are short words.
-  { what: 'code', shape: /("code"\s*:\s*")(?=[^"]*[A-Z0-9])[\w/#.~-]{16,}(")/g, keep: around },
+  // A sign-in code in JSON, which may be a text in JSON itself; the codes of our errors are short words.
+  {
+    what: 'code',
+    shape: /(\\{0,15}"code\\{0,15}"\s*:\s*\\{0,15}")(?=[^"\\]*[A-Z0-9])[\w/#.~-]{16,}(\\{0,15}")/g,
+    keep: around,
+  },
   {
     what: 'named',
     shape: new RegExp(`("${secretNames}"\\s*:\\s*")(?!\\[redacted)[^"\\\\]*(?:\\\\.[^"\\\\]*)*(")`, 'gi'),
     keep: around,
   },
-  // The same in JSON that is itself a text in JSON.
+  // The same in JSON that is itself a text in JSON, however often.
   {
     what: 'named',
-    shape: new RegExp(`(\\\\"${secretNames}\\\\"\\s*:\\s*\\\\")(?!\\[redacted)[^"\\\\]*(\\\\")`, 'gi'),
+    shape: new RegExp(
+      `(\\\\{1,15}"${secretNames}\\\\{1,15}"\\s*:\\s*\\\\{1,15}")(?!\\[redacted)[^"\\\\]*(?:\\\\+[^"\\\\]+)*(\\\\{1,15}")`,
+      'gi',
+    ),
     keep: around,
   },
   {

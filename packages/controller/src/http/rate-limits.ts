@@ -4,10 +4,10 @@ import type { FastifyRequest } from 'fastify';
 
 /**
  * The allowances of requests; each is counted by itself, so that none eats up another.
- * calls: what is in no other one; streams: events, files, commands and whatever else stays open; pages: the pages and what they
+ * calls: what is in no other one; pictures: thumbnails of desktops, which a page asks for by itself; streams: events, files, commands and whatever else stays open; pages: the pages and what they
  * load; signins: attempts to sign a browser in; health and metrics: what machines ask for all the time.
  */
-export const budgets = ['calls', 'streams', 'pages', 'signins', 'health', 'metrics'] as const;
+export const budgets = ['calls', 'pictures', 'streams', 'pages', 'signins', 'health', 'metrics'] as const;
 export type Budget = (typeof budgets)[number];
 
 /** Nobody signs in more often by hand. */

@@ -132,4 +132,29 @@ describe('F29: the allowance of requests', () => {
     expect((await api.call(null, 'GET', '/api/nothing')).status).toBe(429);
     expect((await api.call(null, 'GET', '/health')).status).toBe(200);
   });
+
+  it('names the class of a call, its quota and its window', async () => {
+    const policies = async (token: string | null, method: string, path: string): Promise<string | null> =>
+      (await api.call(token, method, path)).headers.get('ratelimit-policy');
+    expect(await policies(ana, 'GET', '/api/me')).toBe('"calls";q=20;w=900');
+    expect(await policies(ana, 'GET', '/api/vms/vm-000000000000/console')).toBe('"streams";q=20;w=900');
+    expect(await policies(ana, 'GET', '/api/vms/vm-000000000000/desktop/screenshot.png')).toBe(
+      '"pictures";q=20;w=900',
+    );
+    expect(await policies(null, 'POST', '/api/session')).toBe('"signins";q=20;w=900');
+    expect(await policies(null, 'GET', '/health')).toBe('"health";q=20;w=900');
+    expect(await policies(ana, 'GET', '/metrics')).toBe('"metrics";q=20;w=900');
+  });
+
+  it('counts attempts to sign in by address, whoever claims to make them, and nothing else with them', async () => {
+    const tries: number[] = [];
+    for (let attempt = 0; attempt < 22; attempt += 1) {
+      const token = attempt % 2 === 0 ? ana : null;
+      const body = { code: `fake-code-NOT-A-TOKEN-${attempt}` };
+      tries.push((await api.call(token, 'POST', '/api/session', { body })).status);
+    }
+    expect(tries.slice(0, 20)).not.toContain(429);
+    expect(tries.slice(20)).toEqual([429, 429]);
+    expect((await api.call(ana, 'GET', '/api/me')).status).toBe(200);
+  });
 });

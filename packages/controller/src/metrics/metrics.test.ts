@@ -1,4 +1,4 @@
-import { runSchema, vmSchema, type VmId } from '@hearth/contract';
+import { runStates, Secret, vmSchema, type UserId, type VmId } from '@hearth/contract';
 import { startFakeHost, type FakeHost } from '@hearth/testing';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -85,19 +85,19 @@ describe('GET /metrics', () => {
   });
 
   test('counts runs and sign-ins by state', async () => {
-    const body = { provider: 'claude_code', prompt: 'hello' };
-    const answer = await api.call(ana, 'POST', '/api/runs', { body });
-    const text = await metrics();
-    if (answer.status < 300) {
-      const { state } = runSchema.parse(await answer.json());
-      expect(state).toBeTypeOf('string');
-    }
-    const kept = text.split('\n').filter((line) => line.startsWith('hearth_runs{'));
-    expect(kept).toHaveLength(8);
-    expect(kept.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)).toBe(
-      answer.status < 300 ? 1 : 0,
+    const { userId } = (await (await api.call(ana, 'GET', '/api/me')).json()) as { userId: UserId };
+    await api.controller.credentials.storeApiKey(
+      { userId, provider: 'claude_code' },
+      new Secret('sk-ant-fake-0123456789-NOT-A-TOKEN'),
+      userId,
     );
-    expect(text).toContain('hearth_signins{state="awaiting_user"} 0');
+    const body = { provider: 'claude_code', prompt: 'hello' };
+    expect((await api.call(ana, 'POST', '/api/runs', { body })).status).toBe(202);
+    const text = await metrics();
+    const runs = text.split('\n').filter((line) => line.startsWith('hearth_runs{'));
+    expect(runs).toHaveLength(runStates.length);
+    expect(runs.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)).toBe(1);
+    expect(valueOf(text, 'hearth_signins{state="awaiting_user"}')).toBe(0);
   });
 
   test('has the host’s metrics behind the controller’s, and says where it does not answer', async () => {

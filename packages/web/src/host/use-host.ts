@@ -10,7 +10,7 @@ import { useQuery } from '@tanstack/react-query';
 import { call } from '../api/request.ts';
 
 /** Only while the page is looked at, so that it stays far below the limits of calls. */
-const REFRESH_MS = 15_000;
+const REFRESH_MS = 30_000;
 
 export interface HostView {
   host: HostState | undefined;

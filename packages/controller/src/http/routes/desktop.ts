@@ -79,6 +79,7 @@ export function desktopRoutes(app: App, services: Services): void {
   app.get(
     '/api/vms/:id/desktop/screenshot.png',
     {
+      config: { budget: 'pictures' },
       schema: {
         summary: 'Take a picture of a desktop',
         description:
