@@ -27,10 +27,14 @@ export const findingKey = ({
 
 /** What isn't as book and journal say. Pure; what comes or goes at this moment is no disagreement. */
 export function compare(expected: Expectation, seen: Sight): Finding[] {
+  const bridge = compareBridge(expected, seen.network);
   return [
-    ...compareBridge(expected, seen.network),
+    ...bridge,
     ...compareFirewall(expected, seen.network),
-    ...compareDnsmasq(expected, seen.network),
+    // It answers at the bridge: without that nothing can be said of it.
+    ...compareDnsmasq(expected, seen.network).filter(
+      ({ subject }) => subject !== 'dnsmasq' || bridge.every(({ subject: one }) => one !== 'bridge'),
+    ),
     ...expected.vms.flatMap((vm) => [...compareProcess(vm, seen), ...compareFiles(vm, seen)]),
     ...compareVmNetworks(expected, seen),
   ];
