@@ -7,15 +7,20 @@ import { inTurn, maskUnit } from './guest-lines.ts';
 const UNIT = 'hearth-agent.service';
 const BUNDLE = '/opt/hearth/agent/agent.mjs';
 const LEFT_KIB = 24 * 1024;
+const HOG = '/run/hearth-fault-hog';
 /**
- * Takes memory until the kernel kills somebody, which can't be itself, and from then on all but a little, so that the agent
- * is killed again whenever it starts.
+ * Fills a file system in memory, whose pages the kernel can't take back by killing anybody: at once as far as there is room, then
+ * until the first process is killed, and from then on whatever becomes free but a little, so that an agent that starts is killed too.
  */
-const HOG = `
+const HOG_SCRIPT = `
 sub value { open(my $f, "<", $_[0]); local $/; <$f> =~ /^$_[1]\\D+(\\d+)/m; $1 }
+sub available { value("/proc/meminfo", "MemAvailable") }
+system("fallocate", "-l", (available() - 4 * ${LEFT_KIB}) . "KiB", "${HOG}/most");
+open(my $rest, ">", "${HOG}/rest");
+my $piece = "x" x 1048576;
 while (1) {
-  if (value("/proc/vmstat", "oom_kill") == 0 || value("/proc/meminfo", "MemAvailable") > ${LEFT_KIB}) { push @all, "x" x 4194304 }
-  else { select undef, undef, undef, 0.2 }
+  if (value("/proc/vmstat", "oom_kill") == 0 || available() > ${LEFT_KIB}) { syswrite($rest, $piece) }
+  else { select(undef, undef, undef, 0.2) }
 }`;
 
 /** Its file is changed by a sed expression and it is started anew; then it must have said that it has its identity. */
@@ -74,12 +79,14 @@ export const agentFaults: readonly Fault[] = [
   },
   {
     name: 'guest_oom',
-    title: 'something in the guest takes all of its memory',
+    title: 'all of the guest’s memory is taken',
     kind: 'cli',
     expects: 'guest_out_of_memory',
     inject: async (room) => {
-      await room.guest(`cat > /run/hearth-fault-hog <<'END'${HOG}\nEND`);
-      await room.leave(inTurn('echo -1000 > /proc/self/oom_score_adj', 'exec perl /run/hearth-fault-hog'));
+      const script = `${HOG}/script`;
+      await room.guest(`mkdir ${HOG} && mount -t tmpfs -o size=100% hog ${HOG} && cat > ${script} <<'END'${HOG_SCRIPT}
+END`);
+      await room.leave(inTurn('echo -1000 > /proc/self/oom_score_adj', `exec perl ${script}`));
     },
     awaits: async (room) =>
       (await consoleThat(/Out of memory: Killed process/)(room)) ?? (await agentThat('refuses')(room)),
