@@ -104,7 +104,8 @@ const operationOf = (name: OperationName): Operation => {
 await untilHealthy(lab);
 // Everybody has a credential to lose.
 await operationOf('sign-in').perform(() => undefined);
-const bystander = await makeBystander(api);
+const bystander = await makeBystander(lab, api);
+const spared = { vm: bystander.id, vmmPid: bystander.vmmPid };
 await findLeaks(lab, api, bystander, await countMachineTraces(lab.config));
 const before = await countMachineTraces(lab.config);
 say(`set up in ${seconds(started)}; counted before: ${JSON.stringify(before)}`);
@@ -118,7 +119,7 @@ async function survive(kill: Kill): Promise<KillResult> {
   try {
     const credentialVersion = (await api.credentials())[0]?.version ?? 0;
     await operation.prepare();
-    outcome = await performKill(kill, operation, lab, join(folder, kill.victim));
+    outcome = await performKill(kill, operation, { lab, spared, folder: join(folder, kill.victim) });
     await lab.up();
     await untilHealthy(lab);
     await settle(api, person);
@@ -166,7 +167,7 @@ for (const [index, kill] of kills.entries()) {
   results.push(result);
   const bad = result.lies.length > 0 || Object.keys(result.leaks).length > 0;
   const mark = bad ? '✗' : result.killed ? '✓' : '–';
-  const not = result.killed ? '' : ' (not reached: it had ended)';
+  const not = result.killed ? '' : ` (not reached: ${result.told ?? 'it had ended'})`;
   say(
     `${mark} ${index + 1}/${kills.length} ${result.kill}${not}  ${seconds(startMs)}  ${result.write ?? ''}`,
   );

@@ -15,6 +15,7 @@ import {
   type Run,
   type Signin,
   type StartSignin,
+  type UserId,
   type Vm,
 } from '@hearth/contract';
 import type { HearthLab } from '@hearth/testing';
@@ -24,10 +25,11 @@ const CALL_TIMEOUT_MS = 30_000;
 
 /** The API of a lab's Hearth as its administrator uses it. Every call throws where the answer is none or not as promised. */
 export interface HearthApi {
-  /** Those that are not deleted. */
+  /** Everybody's, that are not deleted. */
   vms(): Promise<Vm[]>;
   vm(id: Vm['id']): Promise<Vm>;
-  createVm(): Promise<Vm>;
+  /** Of kind `cli`; the caller's own where nobody is named. */
+  createVm(userId?: UserId): Promise<Vm>;
   deleteVm(id: Vm['id']): Promise<void>;
   /** What a command in the VM printed; throws unless it succeeded. */
   exec(id: Vm['id'], ...command: string[]): Promise<string>;
@@ -60,9 +62,10 @@ export function hearthApi(lab: HearthLab): HearthApi {
   ): Promise<z.infer<Schema>> => schema.parse(await (await call(method, path, body)).json());
   return {
     vms: async () =>
-      (await json(vmListSchema, 'GET', '/api/vms')).vms.filter(({ state }) => state !== 'deleted'),
+      (await json(vmListSchema, 'GET', '/api/vms?all=true')).vms.filter(({ state }) => state !== 'deleted'),
     vm: (id) => json(vmSchema, 'GET', `/api/vms/${id}`),
-    createVm: () => json(vmSchema, 'POST', '/api/vms', { kind: 'cli' }),
+    createVm: (userId) =>
+      json(vmSchema, 'POST', '/api/vms', { kind: 'cli', ...(userId === undefined ? {} : { userId }) }),
     deleteVm: async (id) => {
       await call('DELETE', `/api/vms/${id}`);
     },

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import type { VmId } from '@hearth/contract';
 import { dnsmasqPids, vmmPids, type HearthLab } from '@hearth/testing';
 import { mineDaemon, type DaemonName, type MinedDaemon, type Side } from './daemons.ts';
 import { until } from './hearth-api.ts';
@@ -29,15 +29,20 @@ export interface KillOutcome {
 
 const VMM_TIMEOUT_MS = 10_000;
 
+/** What no kill may hit. */
+export interface Spared {
+  vm: VmId;
+  vmmPid: number;
+}
+
 /** Performs an operation and kills its victim on the way. */
 export async function performKill(
   kill: Kill,
   operation: Operation,
-  lab: HearthLab,
-  folder: string,
+  { lab, folder, spared }: { lab: HearthLab; folder: string; spared: Spared },
 ): Promise<KillOutcome> {
   return 'phase' in kill
-    ? killAtPhase(kill.victim, kill.phase, operation, lab)
+    ? killAtPhase(kill, operation, lab, spared)
     : killAtWrite(kill, operation, await mineDaemon(lab, kill.victim, folder));
 }
 
@@ -62,19 +67,16 @@ async function killAtWrite(
 }
 
 async function killAtPhase(
-  victim: 'dnsmasq' | 'vmm',
-  phase: string,
+  { victim, phase }: { victim: 'dnsmasq' | 'vmm'; phase: string },
   operation: Operation,
-  lab: HearthLab,
+  { config }: HearthLab,
+  spared: Spared,
 ): Promise<KillOutcome> {
-  const { config } = lab;
-  const before = new Set(await vmmPids(config));
-  let killing: Promise<boolean> | null = null;
+  const kills: Promise<boolean>[] = [];
   const find = async (): Promise<number | undefined> =>
     victim === 'dnsmasq'
       ? (await dnsmasqPids(config.runDir))[0]
-      : // A VM to be deleted was there before.
-        (await vmmPids(config)).findLast((pid) => operation.name === 'delete' || !before.has(pid));
+      : (await vmmPids(config)).find((pid) => pid !== spared.vmmPid);
   const strike = async (): Promise<boolean> => {
     const pid = await until('the victim', find, (found) => found !== undefined, {
       ...{ timeoutMs: VMM_TIMEOUT_MS, everyMs: 2 },
@@ -84,16 +86,14 @@ async function killAtPhase(
     return true;
   };
   const onPhase = (reached: string): void => {
-    if (reached !== phase) return;
     // One that is gone by itself by then is no kill.
-    killing ??= strike().catch(() => false);
+    if (reached === phase && kills.length === 0) kills.push(strike().catch(() => false));
   };
   const ending = new AbortController();
-  const known = new Set((await readdir(`${config.runDir}/vms`)).filter(() => operation.name !== 'delete'));
   const following = followHost(
     config,
     ({ id }, what) => {
-      if (!known.has(id)) onPhase(what);
+      if (id !== spared.vm) onPhase(what);
     },
     ending.signal,
   ).catch((error: unknown) => {
@@ -104,7 +104,8 @@ async function killAtPhase(
       () => null,
       (cause: unknown) => String(cause),
     );
-    return { killed: (await killing) ?? false, write: null, error };
+    const killed = (await Promise.all(kills)).includes(true);
+    return { killed, write: null, error };
   } finally {
     ending.abort();
     await following;

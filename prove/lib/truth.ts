@@ -2,13 +2,14 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { json as readJson } from 'node:stream/consumers';
 import {
+  createdTokenSchema,
   hostVmSchema,
   terminalRunStates,
   terminalSigninStates,
   type HostVm,
   type Vm,
 } from '@hearth/contract';
-import { countMachineTraces, type HearthLab, type MachineTraces } from '@hearth/testing';
+import { countMachineTraces, vmmPids, type HearthLab, type MachineTraces } from '@hearth/testing';
 import { z } from 'zod';
 import type { Person } from '../../e2e/signin/person.ts';
 import { until, type HearthApi } from './hearth-api.ts';
@@ -22,10 +23,14 @@ const BOOT_ID = ['cat', '/proc/sys/kernel/random/boot_id'];
 export interface Bystander {
   id: Vm['id'];
   bootId: string;
+  vmmPid: number;
 }
 
-export async function makeBystander(api: HearthApi): Promise<Bystander> {
-  const { id } = await api.createVm();
+/** Somebody else's, so that nobody's runs take place in it. No other VM may be there. */
+export async function makeBystander(lab: HearthLab, api: HearthApi): Promise<Bystander> {
+  const words = ['token', 'create', '--role', 'user', '--user', 'bystander'];
+  const { userId } = createdTokenSchema.parse(await lab.json(words));
+  const { id } = await api.createVm(userId);
   const vm = await until(
     'the bystander',
     () => api.vm(id),
@@ -33,7 +38,8 @@ export async function makeBystander(api: HearthApi): Promise<Bystander> {
     { timeoutMs: VM_SETTLE_MS },
   );
   if (vm.state !== 'ready') throw new Error(`the bystander failed: ${vm.failure?.detail ?? ''}`);
-  return { id, bootId: await api.exec(id, ...BOOT_ID) };
+  const [vmmPid = 0] = await vmmPids(lab.config);
+  return { id, vmmPid, bootId: await api.exec(id, ...BOOT_ID) };
 }
 
 /** Waits until nothing is under way any more. */
@@ -135,7 +141,7 @@ export async function findLeaks(
 async function hostVms({ config }: HearthLab): Promise<HostVm[]> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const socketPath = join(config.runDir, 'host.sock');
-  request({ socketPath, path: '/v1/vms' }, (answer) => readJson(answer).then(resolve, reject))
+  request({ socketPath, path: '/v1/vms' }, (answer) => void readJson(answer).then(resolve, reject))
     .on('error', reject)
     .end();
   return z.object({ vms: z.array(hostVmSchema) }).parse(await promise).vms;

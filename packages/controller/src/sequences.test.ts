@@ -10,7 +10,7 @@ import {
   type VmId,
   type VmState,
 } from '@hearth/contract';
-import { defaultScript, startFakeHost, type FakeHost } from '@hearth/testing';
+import { startFakeHost, type FakeHost } from '@hearth/testing';
 import Sqlite from 'better-sqlite3';
 import fc from 'fast-check';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -28,11 +28,15 @@ const SETTLE_TIMEOUT_MS = 15_000;
 /** The controller under test is dead once it has made so many durable writes: whatever it asks its database fails. */
 const mortal = { file: '', writesLeft: Infinity };
 type Statement = Sqlite.Statement & { database: Sqlite.Database };
-const prototype = Object.getPrototypeOf(new Sqlite(':memory:').prepare('SELECT 1')) as Statement;
+const prototype = Reflect.getPrototypeOf(new Sqlite(':memory:').prepare('SELECT 1')) as Statement;
 const verbsOfStatements = ['run', 'get', 'all'] as const;
-const originals = verbsOfStatements.map((verb) => [verb, prototype[verb]] as const);
+type Verb = (this: Statement, ...args: unknown[]) => unknown;
+const originals = verbsOfStatements.map((verb) => {
+  const original: Verb = Reflect.get(prototype, verb);
+  return { verb, original };
+});
 beforeAll(() => {
-  for (const [verb, original] of originals)
+  for (const { verb, original } of originals)
     prototype[verb] = function mortalVerb(this: Statement, ...args: unknown[]) {
       if (this.database.name !== mortal.file) return original.apply(this, args);
       const isDurable = /^\s*commit/i.test(this.source) || (!this.readonly && !this.database.inTransaction);
@@ -42,7 +46,7 @@ beforeAll(() => {
     } as never;
 });
 afterAll(() => {
-  for (const [verb, original] of originals) prototype[verb] = original as never;
+  for (const { verb, original } of originals) prototype[verb] = original as never;
 });
 
 const verbs = [
@@ -77,7 +81,7 @@ const step = fc.record<Step>({
 /** Every state that the table leads to, in however many steps. */
 function reachable(from: VmState, seen = new Set<VmState>([from])): Set<VmState> {
   for (const next of Object.values(vmStateTable[from])) {
-    if (next === undefined || seen.has(next)) continue;
+    if (seen.has(next)) continue;
     seen.add(next);
     reachable(next, seen);
   }
@@ -114,7 +118,7 @@ class Story {
     const api = this.#api;
     this.#api = null;
     // A dead one ends as it can.
-    await api?.[Symbol.asyncDispose]().catch(() => undefined);
+    await Promise.resolve(api?.[Symbol.asyncDispose]()).catch(() => undefined);
   }
 
   get isDead(): boolean {
@@ -287,7 +291,7 @@ it(
               await story.start(lives.next().value);
             }
             await Promise.all(acting);
-            Object.assign(host.script, { ...defaultScript, bootMs: 5, hibernateMs: 3 });
+            host.script.failBoot = null;
             await story.stop();
             await story.start();
             await story.expectTruth();
