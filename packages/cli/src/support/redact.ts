@@ -26,7 +26,8 @@ const shapes: readonly SecretShape[] = [
   {
     // The end of one whose beginning was cut away.
     what: 'private key',
-    shape: /(?<=^|\n|\\n|")(?:[\w+/=]{1,76}(?:\s|\\r|\\n)+){1,100}-----END [A-Z0-9 ]{0,32}PRIVATE KEY-----/g,
+    shape:
+      /(?<=^|\n|\\n|")(?:[\w+/=]{1,76}(?:\s|\\{1,15}[rn])+){1,100}-----END [A-Z0-9 ]{0,32}PRIVATE KEY-----/g,
   },
   { what: 'cookie', shape: /((?:^|[^\w-])(?:set-)?cookie"?\s*[:=]\s*"?)[^"\r\n]+()/gi, keep: around },
   { what: 'authorization', shape: /((?:bearer|basic|digest|negotiate)\s+)[\w.~+/=-]{8,}()/gi, keep: around },

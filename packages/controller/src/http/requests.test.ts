@@ -1,11 +1,11 @@
 import { startFakeHost, type FakeHost } from '@hearth/testing';
-import { healthSchema } from '@hearth/contract';
+import { healthSchema, vmSchema } from '@hearth/contract';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startTestController, type TestController } from '../test-controller.ts';
+import { startTestController, until, type TestController } from '../test-controller.ts';
 import { refused } from '../test-problem.ts';
 
 let folder: string;
@@ -157,4 +157,25 @@ describe('F29: the allowance of requests', () => {
     expect(tries.slice(20)).toEqual([429, 429]);
     expect((await api.call(ana, 'GET', '/api/me')).status).toBe(200);
   });
+});
+
+it('what becomes of a VM is logged under the request that made it, on this side and on the host', async () => {
+  const requestId = 'req-of-this-one';
+  const answer = await api.call(ana, 'POST', '/api/vms', {
+    body: { kind: 'cli' },
+    headers: { 'x-request-id': requestId },
+  });
+  const { id } = vmSchema.parse(await answer.json());
+  const lines = () =>
+    api.logged
+      .map((line) => JSON.parse(line) as { requestId?: string; vmId?: string; msg: string })
+      .filter((line) => line.requestId === requestId);
+  await until('the line', () => lines().some(({ msg }) => msg === 'the VM is ready'));
+  expect(
+    lines()
+      .filter(({ vmId }) => vmId === id)
+      .map(({ msg }) => msg),
+  ).toEqual(expect.arrayContaining(['the VM is starting', 'the VM is ready']));
+  expect(lines().some(({ msg }) => msg === 'answered')).toBe(true);
+  expect(host.calls).toContainEqual({ method: 'PUT', path: `/v1/vms/${id}`, requestId });
 });
