@@ -97,9 +97,15 @@ export async function mineDaemon(lab: HearthLab, name: DaemonName, folder: strin
       await writeFile(join(folder, 'plan.json'), JSON.stringify({ at, side }));
       for (const file of ['armed', 'steps']) await rm(join(folder, file), { force: true });
       child.kill('SIGUSR2');
-      await until('the mine', () => isThere(join(folder, 'armed')), Boolean, {
-        ...{ timeoutMs: ARM_TIMEOUT_MS, everyMs: 10 },
-      });
+      await Promise.race([
+        until('the mine', () => isThere(join(folder, 'armed')), Boolean, {
+          ...{ timeoutMs: ARM_TIMEOUT_MS, everyMs: 10 },
+        }),
+        died.then(() => {
+          const how = child.signalCode ?? `exit code ${child.exitCode ?? '?'}`;
+          throw new Error(`the ${name} with a mine ended before it was armed: ${how}`);
+        }),
+      ]);
     },
     steps: async () =>
       (await readFile(join(folder, 'steps'), 'utf8')).split('\n').filter((line) => line !== ''),
