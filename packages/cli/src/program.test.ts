@@ -33,6 +33,8 @@ test.each([
   [['token', 'create', '--role', 'king'], 'Allowed choices are admin, user'],
   [['run', 'claud', 'hello'], 'Allowed choices are claude_code'],
   [['runs', 'events', 'run-000000000000', '--after', 'x'], 'the number of an event'],
+  [['logs', '--since', 'yesterday'], '30s, 10m, 2h or 1d'],
+  [['logs', '--part', 'kernel'], 'Allowed choices are controller'],
   [['test', '--tier', 'unti'], 'Allowed choices are typecheck'],
 ])('wrong words %j exit with 2 and say the usage', async (words, message) => {
   const { code, err } = await say(...words);

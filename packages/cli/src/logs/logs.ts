@@ -1,6 +1,7 @@
 import { HearthError, pause, requestIdSchema } from '@hearth/contract';
 import { loadConfig } from '../config.ts';
 import { makeContext, type CommonOptions } from '../context.ts';
+import { Exit, exitCodes } from '../exit-codes.ts';
 import type { Output, Paint } from '../terminal/output.ts';
 import { plainLine } from '../terminal/plain-text.ts';
 import { parseVmId } from '../vm/follow.ts';
@@ -49,7 +50,13 @@ export async function showLogs(options: LogsOptions): Promise<void> {
     return;
   }
   for (;;) {
-    await pause(FOLLOW_PERIOD_MS, signal);
+    try {
+      await pause(FOLLOW_PERIOD_MS, signal);
+    } catch (error) {
+      // Ctrl-C is how following ends.
+      if (signal.aborted) throw new Exit(exitCodes.interrupted);
+      throw error;
+    }
     for await (const entry of read()) tell(entry);
   }
 }
