@@ -1,43 +1,60 @@
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, statfs, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { command } from './command.ts';
 
-/** `hearth up` wants 2 GiB to be free; only what is written takes memory. */
-const SIZE_MIB = 4096;
+const MIB = 1024 * 1024;
+/** `hearth up` wants 2 GiB to be free; only what is written takes room. */
+const SIZE_MIB = 8192;
 /** What the daemons need for their journals meanwhile. */
 const LEFT_MIB = 2;
-const MIB = 1024 * 1024;
 
-/** A file system in memory for a lab's state, so that a full disk can be made and unmade. */
+/** A file system of a lab's own for its state, so that a full disk can be made and unmade. */
 export interface StateDisk {
   readonly path: string;
   fill(): Promise<void>;
-  empty(): Promise<unknown>;
+  empty(): Promise<void>;
   freeMiB(): Promise<number>;
   remove(): Promise<void>;
 }
 
+/**
+ * An ext4 in a sparse file, as state lies on such a one in earnest: a tmpfs doesn't say where a file has data, so that erasing a disk of
+ * 16 GiB would fill it.
+ */
 export async function makeStateDisk(): Promise<StateDisk> {
-  const path = await mkdtemp(join(tmpdir(), 'hearth-faults-'));
-  // The controller and the VMMs are other users and must get through.
-  await command('mount', '-t', 'tmpfs', '-o', `size=${SIZE_MIB}m,mode=755`, 'hearth-faults', path);
-  const resize = (mib: number): Promise<string> => command('mount', '-o', `remount,size=${mib}m`, path);
+  const folder = await mkdtemp(join(tmpdir(), 'hearth-faults-'));
+  const image = join(folder, 'disk.ext4');
+  const path = join(folder, 'disk');
+  const filler = join(path, 'filler');
+  try {
+    // The controller and the VMMs are other users and must get through.
+    await command('chmod', '755', folder);
+    await writeFile(image, '');
+    await truncate(image, SIZE_MIB * MIB);
+    await command('mkfs.ext4', '-q', '-F', '-m', '0', '-O', '^has_journal', image);
+    await mkdir(path);
+    await command('mount', '-o', 'loop', image, path);
+  } catch (error) {
+    await rm(folder, { recursive: true });
+    throw error;
+  }
+  const freeMiB = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(path);
+    return (bavail * bsize) / MIB;
+  };
   return {
     path,
-    // A disk that shrinks is full without a file that fills it.
+    freeMiB,
+    // Reserved, and never written: it takes no room on the disk below.
     fill: async () => {
-      const { blocks, bfree, bsize } = await statfs(path);
-      await resize(Math.ceil(((blocks - bfree) * bsize) / MIB) + LEFT_MIB);
+      const reserved = Math.floor(await freeMiB()) - LEFT_MIB;
+      await command('fallocate', '-l', `${reserved}MiB`, filler);
     },
-    empty: () => resize(SIZE_MIB),
-    freeMiB: async () => {
-      const { bavail, bsize } = await statfs(path);
-      return (bavail * bsize) / MIB;
-    },
+    empty: () => rm(filler, { force: true }),
     remove: async () => {
       await command('umount', path);
-      await rm(path, { recursive: true });
+      await rm(folder, { recursive: true });
     },
   };
 }
