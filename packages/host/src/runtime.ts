@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { startProgress, type Config, type Log, type Progress } from '@hearth/contract';
+import { createDiagnosis } from './diagnosis/diagnose.ts';
+import { createWhyStore } from './diagnosis/why-store.ts';
 import { createAgentClient, type AgentClient } from './guest-link/agent-client.ts';
 import type { StoredImages } from './images/image-source.ts';
 import { createAddressStore } from './journal/address-store.ts';
@@ -107,10 +109,14 @@ export async function openRuntime({
   const drain = createDrainSwitch(createSettings(database), log);
   const admission = createAdmission(config, () => drain.get().draining);
   const slots = createBootSlots(config.vms.maxConcurrentBoots);
+  const looking = createDiagnosis({
+    ...{ config, network, book, agents, log, plan: network.plan, now: Date.now },
+    slowness: async () => (await vmmSource.probe()).slowness,
+  });
   const vms = new VmHost({
     ...{ caCertificates, config, images, goldens, network, records, agents, randomBytes, bootSecrets, log },
     ...{ vmm: vmmSource.vmm, probe: vmmSource.probe, addresses: book, now: Date.now },
-    ...{ admission, slots },
+    ...{ admission, slots, diagnosis: { ...looking, ...createWhyStore(config) } },
   });
   network.onLease(({ ip }) => vms.onLease(ip));
   await vms.adopt();
