@@ -134,6 +134,8 @@ async function survive(kill: Kill): Promise<KillResult> {
     accepted.clear();
   } catch (error) {
     lies.push(error instanceof Error ? error.message : String(error));
+    // The next kill is judged for itself.
+    await lab.up().catch((cause: unknown) => lies.push(`it does not come up again: ${String(cause)}`));
   }
   const { killed, write, error: told } = outcome;
   return {

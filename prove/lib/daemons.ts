@@ -101,7 +101,9 @@ export async function mineDaemon(lab: HearthLab, name: DaemonName, folder: strin
         until('the mine', () => isThere(join(folder, 'armed')), Boolean, {
           ...{ timeoutMs: ARM_TIMEOUT_MS, everyMs: 10 },
         }),
-        died.then(() => {
+        died.then(async () => {
+          // A write of its own accord may have come at once.
+          if (await isThere(join(folder, 'armed'))) return;
           const how = child.signalCode ?? `exit code ${child.exitCode ?? '?'}`;
           throw new Error(`the ${name} with a mine ended before it was armed: ${how}`);
         }),
