@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RunningVmm } from '../vmm/vmm.ts';
 import { vmPaths } from '../vms/vm-paths.ts';
 import { createDiagnosis, type DiagnosisOptions, type DiagnosisSubject } from './diagnose.ts';
-import { looks, type Looks } from './gather.ts';
+import { looks, type Looks } from './look/looks.ts';
 import { lookAtConsole } from './look/read-console-tail.ts';
 import { lookAtDisplay } from './look/look-at-display.ts';
 import { reachPort } from './look/reach.ts';

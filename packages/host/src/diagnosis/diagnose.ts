@@ -1,38 +1,14 @@
-import {
-  startProgress,
-  type Config,
-  type Log,
-  type Progress,
-  type Why,
-  type WhyCheck,
-} from '@hearth/contract';
-import type { AgentClient } from '../guest-link/agent-client.ts';
-import type { AddressBook } from '../network/address-book.ts';
-import type { NetworkPlan } from '../network/addressing.ts';
-import type { NetworkSight } from '../network/observe-network.ts';
+import { startProgress, type Why, type WhyCheck } from '@hearth/contract';
 import type { Evidence } from './evidence.ts';
-import { gather, type Looks } from './gather.ts';
+import { gather } from './gather.ts';
 import { findingOf, firstCause, markFailure } from './judge/verdict.ts';
 import { walk } from './judge/walk.ts';
 import { plainLine } from './look/plain-line.ts';
+import type { DiagnosisOptions } from './options.ts';
 import type { DiagnosisSubject } from './subject.ts';
 
+export type { DiagnosisOptions } from './options.ts';
 export type { DiagnosisSubject } from './subject.ts';
-
-export interface DiagnosisOptions {
-  config: Config;
-  plan: NetworkPlan;
-  network: { sight(progress: Progress): Promise<NetworkSight> };
-  book: Pick<AddressBook, 'list'>;
-  agents: Pick<AgentClient, 'health'>;
-  /** Epoch milliseconds. */
-  now: () => number;
-  /** How many times slower than hardware guests run here; 1 where left out. */
-  slowness?: () => Promise<number>;
-  /** How it looks at processes, files and ports; this machine's where left out. */
-  see?: Looks;
-  log: Log;
-}
 
 /** Why can't this VM be reached? (F47) */
 export interface Diagnosis {

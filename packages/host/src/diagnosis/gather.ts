@@ -10,24 +10,11 @@ import {
   type Progress,
   type Why,
 } from '@hearth/contract';
-import { freeMiB } from '../disks/private-disk.ts';
-import type { DiagnosisOptions } from './diagnose.ts';
 import { holdsThings, valueOf, type Evidence, type Had, type Maybe, type ReportSight } from './evidence.ts';
-import { lookAtConsole } from './look/read-console-tail.ts';
-import { lookAtDisplay } from './look/look-at-display.ts';
-import { lookAtProcess } from './look/look-at-process.ts';
-import { reachPort, type Reach } from './look/reach.ts';
+import { looks, type Looks } from './look/looks.ts';
+import type { Reach } from './look/reach.ts';
+import type { DiagnosisOptions } from './options.ts';
 import type { DiagnosisSubject } from './subject.ts';
-
-/** How evidence is come by, where it isn't asked of the subject. */
-export const looks = {
-  process: lookAtProcess,
-  console: lookAtConsole,
-  reach: reachPort,
-  display: lookAtDisplay,
-  freeMiB,
-};
-export type Looks = typeof looks;
 
 const LOCAL_TIMEOUT_MS = 8000;
 /** On hardware; a slower machine gets more. */

@@ -41,7 +41,7 @@ const dhcpBroken: readonly WhyCause[] = [
  * The first broken check of the walk names the finding, unless one of these is found as well, wherever in the walk: then it is that
  * one's consequence, or matters less. `when` narrows it.
  */
-export const yieldsTo: Partial<
+const yieldsTo: Partial<
   Record<WhyCause, readonly { to: readonly WhyCause[]; when?: (evidence: Evidence) => boolean }[]>
 > = {
   never_started: [{ to: ['host_disk_full'] }],

@@ -82,8 +82,7 @@ function isPending(cause: WhyCause, evidence: Evidence): boolean {
   if (trigger === 'failed') return false;
   if (cause === 'agent_masked' && saidAbsent(evidence)) return false;
   if (record.state === 'creating') return comesBeforeBoot.has(cause);
-  // While it is saved its VMM stands still, and nobody talks with it.
-  return (record.state === 'booting' || record.state === 'hibernating') && comesWithBoot.has(cause);
+  return record.state === 'booting' && comesWithBoot.has(cause);
 }
 
 /** Whose VM gave everything back: then only what concerns the whole host is looked at further. */
