@@ -18,6 +18,8 @@ export const AGENT_PORT = 8080;
 export const VNC_PORT = 5900;
 /** Where the VNC server finds its password at each login, as TigerVNC keeps it; the agent writes it when it is configured. */
 export const VNC_PASSWORD_FILE = '/run/hearth-display/vnc.passwd';
+/** A name that only Hearth's own dnsmasq knows: a guest asks for it to see whether its gateway answers. */
+export const GATEWAY_NAME = 'gateway.hearth.internal';
 /** Printed on the serial console by initramfs and agent: `hearth-phase: <name>`. */
 export const CONSOLE_PHASE_PREFIX = 'hearth-phase: ';
 

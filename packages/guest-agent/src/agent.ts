@@ -16,7 +16,7 @@ import {
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { startControlChannel } from './control/channel.ts';
+import { startControlChannel, type HandledMessage } from './control/channel.ts';
 import type { ControlTransport } from './control/transport.ts';
 import { answerCredentialMessage } from './credentials/credential-messages.ts';
 import { createCredentialStore } from './credentials/credential-store.ts';
@@ -32,6 +32,8 @@ import { watchAddress } from './network/address-watcher.ts';
 import type { Probe } from './probes/probe.ts';
 import { startServiceBoard, type ServiceBoard } from './probes/service-board.ts';
 import { describeError } from './log.ts';
+import type { GuestView } from './report/guest-view.ts';
+import { makeReport } from './report/make-report.ts';
 import { loadNativeModules } from './pty/native-modules.ts';
 import { runRoutes } from './runs/run-routes.ts';
 import { terminalRoutes } from './terminal/terminal-routes.ts';
@@ -43,7 +45,6 @@ import type { GuestSystem } from './system/guest-system.ts';
 import type { Freezer } from './system/freezer.ts';
 import { takeClock, takeIdentity } from './system/identity.ts';
 import { prepareSnapshot, WALLPAPER_UNIT } from './system/prepare-snapshot.ts';
-import { makeReport } from './system/report.ts';
 import type { Trust } from './system/trust.ts';
 import { writeVncPassword } from './system/vnc-password.ts';
 
@@ -52,6 +53,7 @@ export interface AgentOptions {
   listen: { address: string; port: number };
   transport: ControlTransport;
   system: GuestSystem;
+  view: GuestView;
   freezer: Freezer;
   users: LoginUsers;
   /** For things that last no longer than the agent. */
@@ -107,6 +109,7 @@ export async function startAgent({
   listen,
   transport,
   system,
+  view,
   freezer,
   users: plainUsers,
   runtimeDir,
@@ -231,7 +234,7 @@ export async function startAgent({
     await takeClock({ ...message, receivedAtMs, system, log });
     prepared = undefined;
     identity = message.identity;
-    log('configured', { vmId: identity.vmId, kind: identity.kind });
+    log('configured', { requestId: message.requestId, vmId: identity.vmId, kind: identity.kind });
   };
   const prepare = async (): Promise<undefined> => {
     prepared ??= { display: display ?? null };
@@ -272,7 +275,7 @@ export async function startAgent({
     await freezer.thaw();
     await system.powerOff();
   };
-  const handle = async (message: HostMessage): Promise<unknown> => {
+  const handle = async (message: HandledMessage): Promise<unknown> => {
     switch (message.type) {
       case 'configure': {
         const receivedAtMs = performance.now();
@@ -295,7 +298,7 @@ export async function startAgent({
       case 'credential-drop':
         return answerCredentialMessage(credentials, message);
       case 'report':
-        return makeReport(system, readAddresses, services());
+        return makeReport({ system, view, readAddresses, interfaceName, services: services(), log });
       case 'shutdown':
         log('shutting down, as the host asked');
         // After the reply has left.

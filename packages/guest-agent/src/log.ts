@@ -1,9 +1,11 @@
 import type { Log } from '@hearth/contract';
 
-/** JSON lines. Callers never pass bodies, environments or tokens. */
+/** JSON lines, of level `error` where they name one. Callers never pass bodies, environments or tokens. */
 export function createLog(write: (line: string) => void, now: () => number = Date.now): Log {
   return (message, fields) => {
-    write(`${JSON.stringify({ time: new Date(now()).toISOString(), message, ...fields })}\n`);
+    const level = fields?.['error'] === undefined ? 'info' : 'error';
+    const line = { time: new Date(now()).toISOString(), level, part: 'guest', message, ...fields };
+    write(`${JSON.stringify(line)}\n`);
   };
 }
 

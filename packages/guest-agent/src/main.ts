@@ -15,6 +15,7 @@ import { createLog, describeError } from './log.ts';
 import { readAddresses } from './network/addresses.ts';
 import { adoptNameServers } from './network/name-servers.ts';
 import { browserVmProbes, DEVTOOLS_PORT } from './probes/browser-vm.ts';
+import { linuxView } from './report/guest-view.ts';
 import { createFreezer } from './system/freezer.ts';
 import { linuxSystem } from './system/guest-system.ts';
 import { createTrust } from './system/trust.ts';
@@ -58,6 +59,7 @@ async function main(): Promise<void> {
     listen: { address: '0.0.0.0', port: AGENT_PORT },
     transport: createVirtioPortTransport({ portName: CONTROL_PORT_NAME, log }),
     system: linuxSystem(orders),
+    view: linuxView,
     freezer,
     users: guestUsers,
     runtimeDir: RUNTIME_DIR,

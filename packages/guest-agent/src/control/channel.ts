@@ -11,12 +11,15 @@ import { describeError } from '../log.ts';
 import { createLineSplitter } from './line-splitter.ts';
 import type { ControlTransport } from './transport.ts';
 
+/** All that the host may ask but `ping`, which the channel itself answers. */
+export type HandledMessage = Exclude<HostMessage, { type: 'ping' }>;
+
 export interface ControlChannelOptions {
   transport: ControlTransport;
   log: Log;
   hello: () => GuestMessage;
   /** Does what the host asks; the result is the reply's data, a throw its error. */
-  handle: (message: HostMessage) => Promise<unknown>;
+  handle: (message: HandledMessage) => Promise<unknown>;
   /** Said after each successful `configure`, so that a host that comes back knows the present state. */
   stateMessages: () => GuestMessage[];
   helloIntervalMs?: number;
@@ -72,6 +75,11 @@ export function startControlChannel({
 
   const answer = async (message: HostMessage): Promise<void> => {
     const { id } = message;
+    // Whether the agent is awake, not whether it has time: neither turns nor the number of requests count.
+    if (message.type === 'ping') {
+      write({ type: 'reply', id, ok: true });
+      return;
+    }
     const askedOn = connection;
     if (pending >= MAX_PENDING) {
       write({ type: 'reply', id, ok: false, error: `${MAX_PENDING} requests are under way` });

@@ -1,6 +1,7 @@
 import type { GuestAddress } from '@hearth/contract';
 import { readdir, readFile } from 'node:fs/promises';
 import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os';
+import { parseRoutes } from './routes.ts';
 
 /** Where the kernel's view is read from; an argument for tests. */
 export interface AddressSources {
@@ -42,15 +43,12 @@ export async function readAddresses(sources: AddressSources = kernelSources): Pr
   });
 }
 
-/** Gateways of the default routes by interface, from /proc/net/route: addresses are hexadecimal in host byte order. */
+/** Gateways of the default routes by interface, from /proc/net/route. */
 export function parseGateways(routes: string): Map<string, string> {
   const gateways = new Map<string, string>();
-  for (const line of routes.split('\n').slice(1)) {
-    const [name, destination, gateway, , , , , mask] = line.trim().split(/\s+/);
-    if (name === undefined || destination !== '00000000' || mask !== '00000000') continue;
-    if (gateway === undefined || !/^[0-9A-F]{8}$/i.test(gateway) || gateway === '00000000') continue;
-    const bytes = Buffer.from(gateway, 'hex').toReversed();
-    if (!gateways.has(name)) gateways.set(name, bytes.join('.'));
+  for (const { interface: name, destination, prefixLength, gateway } of parseRoutes(routes)) {
+    if (destination !== '0.0.0.0' || prefixLength !== 0 || gateway === null) continue;
+    if (!gateways.has(name)) gateways.set(name, gateway);
   }
   return gateways;
 }

@@ -1,4 +1,3 @@
-import { HearthError } from '@hearth/contract';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname, uptime } from 'node:os';
 import type { OrderTaker } from '../exec/order-taker.ts';
@@ -19,9 +18,7 @@ export interface GuestSystem {
   takeDown(interfaceName: string): Promise<void>;
   hasLease(): Promise<boolean>;
   setClock(epochMs: number): Promise<void>;
-  failedUnits(): Promise<string[]>;
   restartUnit(unit: string): Promise<void>;
-  memAvailableMiB(): Promise<number>;
   /** Brings all that was written to the disk. */
   sync(): Promise<void>;
   powerOff(): Promise<void>;
@@ -45,14 +42,9 @@ export function linuxSystem(orders: Pick<OrderTaker, 'send'>): GuestSystem {
       const seconds = Math.floor(epochMs / 1000);
       return orders.send(`clock ${seconds} ${Math.floor((epochMs - seconds * 1000) * 1000)}`);
     },
-    failedUnits: async () => {
-      const text = await runCommand('systemctl', ['list-units', '--failed', '--output=json', '--no-pager']);
-      return parseFailedUnits(text);
-    },
     restartUnit: async (unit) => {
       await runCommand('systemctl', ['restart', unit], 60_000);
     },
-    memAvailableMiB: async () => parseMemAvailable(await readFile('/proc/meminfo', 'utf8')),
     sync: async () => {
       await runCommand('sync', [], 60_000);
     },
@@ -60,20 +52,4 @@ export function linuxSystem(orders: Pick<OrderTaker, 'send'>): GuestSystem {
       await runCommand('systemctl', ['--no-block', 'poweroff']);
     },
   };
-}
-
-export function parseFailedUnits(text: string): string[] {
-  const units: unknown = JSON.parse(text);
-  if (!Array.isArray(units)) throw new HearthError('internal', 'systemctl gave no list of units');
-  return units.flatMap((entry: unknown) =>
-    typeof entry === 'object' && entry !== null && 'unit' in entry && typeof entry.unit === 'string'
-      ? [entry.unit]
-      : [],
-  );
-}
-
-export function parseMemAvailable(meminfo: string): number {
-  const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1];
-  if (kib === undefined) throw new HearthError('internal', '/proc/meminfo has no MemAvailable');
-  return Math.floor(Number(kib) / 1024);
 }

@@ -1,5 +1,6 @@
 import type { GuestAddress } from '@hearth/contract';
 import { createHash } from 'node:crypto';
+import type { GuestView } from '../report/guest-view.ts';
 import type { Freezer } from '../system/freezer.ts';
 import type { GuestSystem } from '../system/guest-system.ts';
 
@@ -17,6 +18,7 @@ export interface FakeMemory {
 export interface FakeGuest {
   memory: FakeMemory;
   system: GuestSystem;
+  view: GuestView;
   freezer: Freezer;
   calls: string[];
   readAddresses: () => Promise<GuestAddress[]>;
@@ -61,11 +63,21 @@ export function createFakeGuest(memory: FakeMemory, interfaceName = 'eth0'): Fak
       },
       hasLease: async () => memory.isUp,
       setClock: async (ms) => void calls.push(`clock ${ms}`),
-      failedUnits: async () => ['broken.service'],
       restartUnit: async (unit) => void calls.push(`restart ${unit}`),
-      memAvailableMiB: async () => 512,
       sync: async () => void calls.push('sync'),
       powerOff: async () => void calls.push('poweroff'),
+    },
+    view: {
+      links: async () => [{ name: interfaceName, mac: memory.mac, up: memory.isUp }],
+      routes: async () => (memory.isUp ? [`default via 192.168.100.1 dev ${interfaceName}`] : []),
+      units: async (names) =>
+        names.map((name) => ({ name, load: 'loaded', state: 'active/running', restarts: 0 })),
+      failedUnits: async () => ['broken.service'],
+      kernelCommandLine: async () => 'console=ttyS0 hearth.kind=cli',
+      memory: async () => ({ availableMiB: 512, totalMiB: 2048 }),
+      oomKills: async () => 0,
+      disk: async () => ({ freeMiB: 100, totalMiB: 1000 }),
+      gateway: async (address) => ({ ok: true, detail: `${address} answered` }),
     },
     freezer: {
       freeze: async () => {

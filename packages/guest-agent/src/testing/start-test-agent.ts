@@ -164,6 +164,7 @@ export async function startTestAgent({
     listen: { address: '127.0.0.1', port: 0 },
     transport: socketTransport(pair.guest),
     system: guest.system,
+    view: guest.view,
     freezer: guest.freezer,
     runtimeDir: pair.folder,
     users: { hearth: user('hearth'), root: user('root') },
