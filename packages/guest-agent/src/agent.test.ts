@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { createFakeGuest } from './testing/fake-guest.ts';
 import {
   IDENTITY,
   MACHINE_ID,
@@ -85,9 +86,49 @@ describe('control channel', () => {
     agent.host.send({ type: 'report', id: 2 });
     const report = guestReportSchema.parse((await agent.host.reply(2)).data);
     expect(report).toMatchObject({ machineId: MACHINE_ID, failedUnits: ['broken.service'] });
+    expect(report.gateway).toEqual({ ok: true, detail: '192.168.100.1 answered' });
     agent.host.send({ type: 'shutdown', id: 3 });
     expect((await agent.host.reply(3)).ok).toBe(true);
     await expect.poll(() => agent.calls).toContain('poweroff');
+  });
+
+  it('answers a ping at once, whatever else it is busy with', async () => {
+    const reseed = () => Promise.withResolvers<never>().promise;
+    const guest = createFakeGuest({
+      ...{ mac: IDENTITY.mac, machineId: MACHINE_ID, hostname: 'busy', isUp: true, frozen: false, pool: '' },
+    });
+    await using agent = await startTestAgent({ system: { ...guest.system, reseed } });
+    agent.host.send({ type: 'ping', id: 1 });
+    expect(await agent.host.reply(1)).toEqual({ type: 'reply', id: 1, ok: true });
+    // As many as may be under way, behind one that never ends.
+    for (let id = 2; id < 18; id++) void agent.host.configure(id);
+    agent.host.send({ type: 'report', id: 18 });
+    expect(await agent.host.reply(18)).toMatchObject({ ok: false, error: '16 requests are under way' });
+    agent.host.send({ type: 'ping', id: 19 });
+    expect(await agent.host.reply(19)).toEqual({ type: 'reply', id: 19, ok: true });
+  });
+
+  it('logs what it was configured for under the call that led to it, without its secrets', async () => {
+    const lines: unknown[] = [];
+    await using agent = await startTestAgent({
+      log: (message, fields) => lines.push({ message, ...fields }),
+    });
+    agent.host.send({
+      type: 'configure',
+      id: 2,
+      requestId: 'req-12345678',
+      identity: IDENTITY,
+      token: TOKEN,
+      display: null,
+      seed: SEED,
+      hostTimeMs: Date.now(),
+    });
+    expect((await agent.host.reply(2)).ok).toBe(true);
+    expect(lines).toContainEqual({
+      ...{ message: 'configured', requestId: 'req-12345678', vmId: IDENTITY.vmId, kind: 'cli' },
+    });
+    expect(JSON.stringify(lines)).not.toContain(TOKEN);
+    expect(JSON.stringify(lines)).not.toContain(SEED);
   });
 
   it('survives torn, oversized and foreign lines, and answers them with hello', async () => {

@@ -12,6 +12,10 @@ export interface HttpServerOptions {
   log: Log;
 }
 
+const POLLED = ['/health'];
+/** Characters; a path of ours is never as long. */
+const MAX_LOGGED_PATH = 200;
+
 /** The agent's HTTP server, not listening yet. */
 export function createHttpServer({ routes, authorize, log }: HttpServerOptions): Server {
   /** @param socket of a request that asks for another protocol */
@@ -20,6 +24,7 @@ export function createHttpServer({ routes, authorize, log }: HttpServerOptions):
     response: ServerResponse,
     socket?: Socket,
   ): Promise<void> => {
+    logAtEnd(request, response, socket, log);
     try {
       authorize(request);
       const { pathname, searchParams } = parseUrl(request.url ?? '/');
@@ -76,6 +81,30 @@ export function createHttpServer({ routes, authorize, log }: HttpServerOptions):
   return server;
 }
 
+/** One line for each request, once it is over; what is asked again and again is left out. */
+function logAtEnd(
+  request: IncomingMessage,
+  response: ServerResponse,
+  socket: Socket | undefined,
+  log: Log,
+): void {
+  const path = (request.url ?? '').replace(/[?#].*$/s, '').slice(0, MAX_LOGGED_PATH);
+  if (POLLED.includes(path)) return;
+  const startedMs = performance.now();
+  // A connection that another protocol took over lives longer than its response.
+  (socket ?? response).once('close', () => {
+    log('request', {
+      requestId: requestId(request),
+      method: request.method,
+      path,
+      // The peer went away before the whole answer.
+      ...(socket === undefined && !response.writableFinished ? { cutOff: true } : {}),
+      status: response.headersSent || response.statusCode === 101 ? response.statusCode : null,
+      durationMs: Math.round(performance.now() - startedMs),
+    });
+  });
+}
+
 function parseUrl(url: string): URL {
   try {
     return new URL(`http://agent${url.startsWith('/') ? url : `/${url}`}`);
@@ -86,6 +115,7 @@ function parseUrl(url: string): URL {
 
 function acceptUpgrade(response: ServerResponse, socket: Socket, protocol: string): Duplex {
   response.detachSocket(socket);
+  response.statusCode = 101;
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${protocol}\r\n\r\n`);
   return socket;
 }
