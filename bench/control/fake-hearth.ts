@@ -41,10 +41,12 @@ export async function startFakeHearth(extra: ConfigInput = {}): Promise<FakeHear
     vms: { maxConcurrentBoots: 8, cpuOvercommit: 1000, ...extra.vms },
   };
   const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit'];
+  // As `hearth up` starts them: code that was compiled before needs no compiler in memory.
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(repository, '.tools/compile-cache') };
   const host = spawn(
     process.execPath,
     [join(repository, 'bench/lib/fake-vmm-host.ts'), JSON.stringify({ config, memMiB: MACHINE_MEM_MIB })],
-    { stdio },
+    { stdio, env },
   );
   await firstLine(host, 'the host daemon');
   const controller = spawn(
@@ -55,7 +57,7 @@ export async function startFakeHearth(extra: ConfigInput = {}): Promise<FakeHear
       join(folder, 'hearth.db'),
       JSON.stringify(config),
     ],
-    { stdio },
+    { stdio, env },
   );
   const { url, token: admin } = JSON.parse(await firstLine(controller, 'the controller')) as {
     url: string;
