@@ -41,7 +41,14 @@ export default tseslint.config(
     rules: { 'no-restricted-properties': 'off' },
   },
   {
-    files: ['packages/*/src/exec/**', '**/*.test.ts', 'e2e/**', 'bench/**', 'prove/**', 'packages/testing/**'],
+    files: [
+      'packages/*/src/exec/**',
+      '**/*.test.ts',
+      'e2e/**',
+      'bench/**',
+      'prove/**',
+      'packages/testing/**',
+    ],
     rules: { 'no-restricted-imports': 'off' },
   },
   { files: ['**/*.test.ts'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },

@@ -83,6 +83,7 @@ const hibernatedVm = (id: string, changes: Partial<Record<keyof Vm, unknown>>): 
     ...{ id, userId: 'usr-000000000000', kind: 'cli', state: 'hibernated', version: 1 },
     ...{ cpus: 1, memMiB: 512, diskMiB: 512, desktop: null, ip: null, imageId: null, origin: 'snapshot' },
     ...{ createdAt: inDays(-20), readyAt: null, deletedAt: null, lastUsedAt: null, failure: null },
+    finding: null,
     ...{ hibernatedAt: inDays(-11), deletesAt: inDays(3.5), ...changes },
     timeline: { startedAt: inDays(-20), phases: [] },
   });

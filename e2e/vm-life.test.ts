@@ -15,6 +15,10 @@ async function createVm(kind = 'cli'): Promise<Vm> {
   return vmSchema.parse(await lab.json(['vm', 'create', '--kind', kind]));
 }
 
+async function show(id: string): Promise<Vm> {
+  return vmSchema.parse(await lab.json(['vm', 'show', id]));
+}
+
 async function exec(id: string, request: object, signal?: AbortSignal): Promise<ExecEvent[]> {
   const answer = await lab.fetch(`/api/vms/${id}/exec`, {
     method: 'POST',
@@ -175,37 +179,44 @@ test('F19: a host daemon that is killed takes up its VMs again; they never notic
       { timeout: 30_000 },
     )
     .toBe(before.stdout);
-  // And still knows when such a VM dies, and gives back what it held.
+  // And still knows when such a VM dies: what its person wrote is kept, all else is given back.
+  const write = ['vm', 'exec', vm.id, '--', 'sh', '-c', 'echo kept > kept.txt && sync'];
+  expect((await lab.cli(write)).exitCode).toBe(0);
   for (const pid of await vmmPids(lab.config)) process.kill(pid, 'SIGKILL');
+  await expect.poll(() => show(vm.id), { timeout: 20_000 }).toMatchObject({
+    ...{ state: 'hibernated', ip: null, failure: { code: 'vmm_failed', layer: 'vmm' } },
+    finding: { cause: 'vmm_killed', layer: 'vmm' },
+  });
   await expect
-    .poll(async () => vmSchema.parse(await lab.json(['vm', 'show', vm.id])), { timeout: 20_000 })
-    .toMatchObject({ state: 'failed', ip: null, failure: { code: 'vmm_failed', layer: 'vmm' } });
-  await expect.poll(() => countTraces(lab.config), { timeout: 10_000 }).toEqual(noTraces);
+    .poll(() => countTraces(lab.config), { timeout: 10_000 })
+    .toEqual({ ...noTraces, folders: expect.any(Number) });
+  expect((await lab.cli(['vm', 'exec', vm.id, '--', 'cat', 'kept.txt'])).stdout).toBe('kept\n');
   expect((await lab.cli(['vm', 'rm', vm.id])).exitCode).toBe(0);
   expect(await countTraces(lab.config)).toEqual(noTraces);
   background.kill('SIGINT');
   if (background.exitCode === null) await once(background, 'exit');
 });
 
-test('a VMM that dies is the cause of the failure, in words, and its VM leaves nothing but its record', async () => {
+test('a VMM that dies is the cause of the failure, in words, and a VM that nobody used leaves nothing but its record', async () => {
   const vm = await createVm();
-  const { stdout } = await lab.cli([
-    'vm',
-    'exec',
-    vm.id,
-    '--user',
-    'root',
-    '--',
-    'sh',
-    '-c',
-    'echo c > /proc/sysrq-trigger',
-  ]);
-  expect(stdout).toBe('');
-  await expect
-    .poll(async () => vmSchema.parse(await lab.json(['vm', 'show', vm.id])).state, { timeout: 60_000 })
-    .toBe('failed');
-  const failed = vmSchema.parse(await lab.json(['vm', 'show', vm.id]));
-  expect(failed.failure?.code, 'F12: the panic on the console is the cause').toBe('kernel_panic');
+  for (const pid of await vmmPids(lab.config)) process.kill(pid, 'SIGKILL');
+  await expect.poll(() => show(vm.id), { timeout: 20_000 }).toMatchObject({
+    ...{ state: 'failed', ip: null, failure: { code: 'vmm_failed', layer: 'vmm' } },
+    finding: { cause: 'vmm_killed', layer: 'vmm' },
+  });
   await expect.poll(() => countTraces(lab.config), { timeout: 10_000 }).toEqual(noTraces);
   expect((await lab.cli(['vm', 'rm', vm.id])).exitCode).toBe(0);
+});
+
+test('F12: a guest that panics: its console is the cause, in words, and what was written in it is kept', async () => {
+  const vm = await createVm();
+  const panic = ['sh', '-c', 'echo c > /proc/sysrq-trigger'];
+  const { stdout } = await lab.cli(['vm', 'exec', vm.id, '--user', 'root', '--', ...panic]);
+  expect(stdout).toBe('');
+  await expect.poll(() => show(vm.id), { timeout: 60_000 }).toMatchObject({
+    ...{ state: 'hibernated', failure: { code: 'kernel_panic' } },
+    finding: { cause: 'kernel_panic', layer: 'console' },
+  });
+  expect((await lab.cli(['vm', 'rm', vm.id])).exitCode).toBe(0);
+  expect(await countTraces(lab.config)).toEqual(noTraces);
 });

@@ -1,4 +1,4 @@
-import fastify, { LogController } from 'fastify';
+import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { HearthError } from '@hearth/contract';
@@ -9,11 +9,12 @@ const VM = 'vm-000000000001';
 
 test('each call has one line with its request, its VM, and neither query nor body; what is asked all the time only for who debugs', async () => {
   const lines: Record<string, unknown>[] = [];
+  const logger: FastifyBaseLogger = pino(
+    { level: 'debug', formatters: { level: (level) => ({ level }) } },
+    { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+  );
   const app = fastify({
-    loggerInstance: pino(
-      { level: 'debug', formatters: { level: (level) => ({ level }) } },
-      { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
-    ),
+    loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     requestIdHeader: 'x-request-id',
   });
