@@ -183,10 +183,12 @@ test('F19: a host daemon that is killed takes up its VMs again; they never notic
   const write = ['vm', 'exec', vm.id, '--', 'sh', '-c', 'echo kept > kept.txt && sync'];
   expect((await lab.cli(write)).exitCode).toBe(0);
   for (const pid of await vmmPids(lab.config)) process.kill(pid, 'SIGKILL');
-  await expect.poll(() => show(vm.id), { timeout: 20_000 }).toMatchObject({
-    ...{ state: 'hibernated', ip: null, failure: { code: 'vmm_failed', layer: 'vmm' } },
-    finding: { cause: 'vmm_killed', layer: 'vmm' },
-  });
+  await expect
+    .poll(() => show(vm.id), { timeout: 20_000 })
+    .toMatchObject({
+      ...{ state: 'hibernated', ip: null, failure: { code: 'vmm_failed', layer: 'vmm' } },
+      finding: { cause: 'vmm_killed', layer: 'vmm' },
+    });
   await expect
     .poll(() => countTraces(lab.config), { timeout: 10_000 })
     .toEqual({ ...noTraces, folders: expect.any(Number) });
@@ -200,10 +202,12 @@ test('F19: a host daemon that is killed takes up its VMs again; they never notic
 test('a VMM that dies is the cause of the failure, in words, and a VM that nobody used leaves nothing but its record', async () => {
   const vm = await createVm();
   for (const pid of await vmmPids(lab.config)) process.kill(pid, 'SIGKILL');
-  await expect.poll(() => show(vm.id), { timeout: 20_000 }).toMatchObject({
-    ...{ state: 'failed', ip: null, failure: { code: 'vmm_failed', layer: 'vmm' } },
-    finding: { cause: 'vmm_killed', layer: 'vmm' },
-  });
+  await expect
+    .poll(() => show(vm.id), { timeout: 20_000 })
+    .toMatchObject({
+      ...{ state: 'failed', ip: null, failure: { code: 'vmm_failed', layer: 'vmm' } },
+      finding: { cause: 'vmm_killed', layer: 'vmm' },
+    });
   await expect.poll(() => countTraces(lab.config), { timeout: 10_000 }).toEqual(noTraces);
   expect((await lab.cli(['vm', 'rm', vm.id])).exitCode).toBe(0);
 });
@@ -213,10 +217,12 @@ test('F12: a guest that panics: its console is the cause, in words, and what was
   const panic = ['sh', '-c', 'echo c > /proc/sysrq-trigger'];
   const { stdout } = await lab.cli(['vm', 'exec', vm.id, '--user', 'root', '--', ...panic]);
   expect(stdout).toBe('');
-  await expect.poll(() => show(vm.id), { timeout: 60_000 }).toMatchObject({
-    ...{ state: 'hibernated', failure: { code: 'kernel_panic' } },
-    finding: { cause: 'kernel_panic', layer: 'console' },
-  });
+  await expect
+    .poll(() => show(vm.id), { timeout: 60_000 })
+    .toMatchObject({
+      ...{ state: 'hibernated', failure: { code: 'kernel_panic' } },
+      finding: { cause: 'kernel_panic', layer: 'console' },
+    });
   expect((await lab.cli(['vm', 'rm', vm.id])).exitCode).toBe(0);
   expect(await countTraces(lab.config)).toEqual(noTraces);
 });
