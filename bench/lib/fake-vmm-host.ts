@@ -48,7 +48,7 @@ const capacity = async (): Promise<HostCapacity> => ({
 });
 const metrics = createHostMetrics({
   vms: { list: () => vms.list(), controlChannels: () => vms.controlChannels() },
-  ...{ restarts: () => 0, capacity, drift: () => null },
+  ...{ restarts: () => 0, capacity, drift: () => null, swept: () => new Map() },
 });
 const server = createHostServer({
   ...{ vms, agents, logger: pino({ level: 'error' }, pino.destination(2)) },

@@ -98,8 +98,8 @@ export async function openHost({
     restarts: () => watchdog.restarts,
     capacity,
     drift: () => reconciler.last(),
+    swept: () => sweeper.removed(),
   });
-  sweeper.onSwept((report) => metrics.swept(report));
   const consoleFiles = async (id: VmId) => {
     const { consoleFolder, console } = vmPaths(config, id);
     const there = await stat(consoleFolder).catch(() => null);

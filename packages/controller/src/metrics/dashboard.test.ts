@@ -26,6 +26,7 @@ async function bothTexts(): Promise<string> {
       ...{ starts: { running: 0, waiting: 0 }, addressesFree: 9, accelerator: 'tcg' },
     }),
     drift: () => null,
+    swept: () => new Map(),
   });
   const controller = createControllerMetrics({
     counts: { vms: async () => [], runs: async () => [], signins: async () => [] },

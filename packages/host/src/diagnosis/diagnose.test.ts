@@ -102,6 +102,17 @@ test('behind a VMM that is stopped nobody is asked', async () => {
   expect(asked).toEqual([]);
 });
 
+test('where nobody in the guest has its end of the control channel open, nobody is asked there', async () => {
+  const { subject, options } = await world();
+  const asked: string[] = [];
+  const sight = { status: 'running', running: true, guestHasControl: false };
+  const vmm = { ...subject.vmm, inspect: () => Promise.resolve(sight) } as unknown as RunningVmm;
+  const ask = (message: { type: string }) => Promise.resolve(asked.push(message.type));
+  const why = await createDiagnosis(options).diagnose({ ...subject, vmm, ask }, 'asked', quiet());
+  expect(why.finding?.cause).toBe('control_channel_closed');
+  expect(asked).toEqual([]);
+});
+
 test('a caller that goes away ends it', async () => {
   const { subject, options } = await world();
   const gone = new AbortController();

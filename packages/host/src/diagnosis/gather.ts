@@ -104,7 +104,7 @@ async function askGuest(
   if (status?.running === false) return { ...nobodyAnswers('its processors are paused'), vmm: inspected };
   if (!holdsThings({ record })) return { vmm: inspected, ...none };
   const [talk, calls] = await Promise.all([
-    talkWithGuest(subject, asking),
+    talkWithGuest(subject, status?.guestHasControl ?? null, asking),
     callOverNetwork(subject, agents, asking),
   ]);
   return { vmm: inspected, ...talk, ...calls };
@@ -115,15 +115,19 @@ function nobodyAnswers(reason: string): GuestEvidence {
   return { vmm: none, ping: none, report: none, reach: none, health: none, display: none };
 }
 
-/** By the control channel. An agent that doesn't answer a ping gives no report. */
+/**
+ * By the control channel. An agent that doesn't answer a ping gives no report.
+ * @param guestHasControl as the VMM says; where nobody in the guest has its end open, nobody is waited for
+ */
 async function talkWithGuest(
   { ask, controlOpen }: DiagnosisSubject,
+  guestHasControl: boolean | null,
   { now, factor, progress }: Asking,
 ): Promise<Pick<Evidence, 'ping' | 'report'>> {
   const closed: Had<never> = {
     error: new HearthError('control_channel_failed', 'the control channel is closed'),
   };
-  if (!controlOpen) return { ping: closed, report: closed };
+  if (!controlOpen || guestHasControl === false) return { ping: closed, report: closed };
   const start = performance.now();
   const pinging = had(
     'internal',

@@ -6,7 +6,7 @@ import {
   type DriftReport,
   type HostCapacity,
   type HostVm,
-  type SweepReport,
+  type TraceKind,
 } from '@hearth/contract';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
@@ -25,12 +25,12 @@ export interface HostMetricsDeps {
   capacity: () => Promise<HostCapacity>;
   /** null before the first pass. */
   drift: () => DriftReport | null;
+  /** By sweeps, since the daemon started. */
+  swept: () => ReadonlyMap<TraceKind, number>;
 }
 
 export interface HostMetrics {
   readonly contentType: string;
-  /** A sweep ended. */
-  swept(report: Pick<SweepReport, 'leftovers'>): void;
   text(): Promise<string>;
 }
 
@@ -40,6 +40,7 @@ export function createHostMetrics({
   restarts: restarted,
   capacity,
   drift,
+  swept,
 }: HostMetricsDeps): HostMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -75,7 +76,6 @@ export function createHostMetrics({
     labelNames: ['kind'] as const,
     registers,
   });
-  for (const kind of traceKinds) sweeps.inc({ kind }, 0);
 
   const setVms = (list: readonly Pick<HostVm, 'kind' | 'state'>[]): void => {
     for (const kind of vmKinds)
@@ -94,9 +94,6 @@ export function createHostMetrics({
 
   return {
     contentType: registry.contentType,
-    swept: ({ leftovers }) => {
-      for (const { kind, removed } of leftovers) if (removed === true) sweeps.inc({ kind });
-    },
     text: async () => {
       const room = await capacity();
       addresses.set(room.addressesFree);
@@ -111,6 +108,8 @@ export function createHostMetrics({
       follow(passes, report?.passes ?? 0);
       follow(repairs, report?.repairs ?? 0);
       follow(restarts, restarted());
+      sweeps.reset();
+      for (const kind of traceKinds) sweeps.inc({ kind }, swept().get(kind) ?? 0);
       const { open, closed } = vms.controlChannels();
       channels.set({ state: 'open' }, open);
       channels.set({ state: 'closed' }, closed);

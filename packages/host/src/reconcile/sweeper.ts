@@ -43,8 +43,8 @@ export interface SweeperDeps {
 export interface Sweeper {
   /** One at a time; safe at any moment. Throws what keeps it from looking; what can't be removed is in the report. */
   sweep(request: { dryRun: boolean }, progress: Progress): Promise<SweepReport>;
-  /** Calls at the end of each sweep that wasn't dry; returns how to end that. */
-  onSwept(listener: (report: SweepReport) => void): () => void;
+  /** What was removed since this daemon started, that of its start included; a kind that was never met is not in it. */
+  removed(): ReadonlyMap<TraceKind, number>;
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -54,7 +54,7 @@ const NETWORK_KINDS: readonly TraceKind[] = ['tap', 'pin', 'reservation', 'lease
 
 export function createSweeper(deps: SweeperDeps): Sweeper {
   const { config, records, book, network, cgroups, now = Date.now, log } = deps;
-  const listeners = new Set<(report: SweepReport) => void>();
+  const counts = new Map<TraceKind, number>();
   let queue: Promise<unknown> = Promise.resolve();
 
   const written = async (): Promise<Written> => ({
@@ -151,8 +151,10 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
       : await remove(traces, progress);
     const report: SweepReport = { at: new Date(now()).toISOString(), dryRun, leftovers };
     if (!dryRun) {
-      for (const leftover of leftovers) log(`swept: ${leftover.kind} ${leftover.name}`, { ...leftover });
-      for (const listener of listeners) listener(report);
+      for (const leftover of leftovers) {
+        log(`swept: ${leftover.kind} ${leftover.name}`, { ...leftover });
+        if (leftover.removed === true) counts.set(leftover.kind, (counts.get(leftover.kind) ?? 0) + 1);
+      }
     }
     return report;
   }
@@ -166,12 +168,7 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
       queue = turn.catch(() => undefined);
       return withAbort(turn, progress.signal);
     },
-    onSwept: (listener) => {
-      listeners.add(listener);
-      return () => {
-        listeners.delete(listener);
-      };
-    },
+    removed: () => counts,
   };
 }
 

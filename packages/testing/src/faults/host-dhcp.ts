@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { vmGivenUp } from './awaits.ts';
 import type { Fault } from './fault.ts';
 import type { FaultRoom } from './fault-room.ts';
 import { until } from './until.ts';
@@ -102,11 +103,8 @@ export const dhcpFaults: readonly Fault[] = [
       await until('release of the lease', FREED_TIMEOUT_MS, room.signal, () => leaseOf(room));
       await room.leave('networkctl reconfigure eth0');
     },
-    // The guest tells the host of its new address, and a VM that is ready breaks its promise by it (F1).
-    awaits: async (room) => {
-      const state = await room.state();
-      return state === 'failed' ? null : `the VM is ${state}, its lease ${(await leaseOf(room)) ?? 'none'}`;
-    },
+    // The guest tells the host of its new address, and a VM that is ready breaks its promise by it (F1); its disk is kept (ADR 15).
+    awaits: vmGivenUp,
     undo: null,
     spoils: true,
   },

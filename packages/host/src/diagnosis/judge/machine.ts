@@ -23,12 +23,13 @@ export const judgeProcess: Judge<'process'> = (evidence) => {
   const words = lastFault?.code === 'vmm_failed' ? [lastFault.detail] : [];
   if (process === null)
     return holdsThings(evidence) && ranOnce(evidence)
-      ? broken('vmm_killed', 'No process of it is known any more', words)
+      ? broken('vmm_killed', words[0] ?? 'No process of it is known any more', words)
       : skipped('It has no process now');
   if (sight === undefined) return notHad(errorOf(process), '');
   if (sight === null) {
     const pid = record.vmm?.pid;
-    return broken('vmm_killed', `Its process${pid === undefined ? '' : ` ${pid}`} is gone`, words);
+    const which = `Its process${pid === undefined ? '' : ` ${pid}`} is gone`;
+    return broken('vmm_killed', words[0] ?? which, words.length === 0 ? [] : [which]);
   }
   const seen = `pid ${sight.pid}, state ${sight.state}`;
   if (!sight.commandLine.includes(record.id))

@@ -18,6 +18,7 @@ import {
 import type { CgroupTree } from '../cgroup.ts';
 import type { RunningVmm, Vmm, VmmSpec } from '../vmm.ts';
 import { qemuArguments, TRANSLATION_CACHE_MIB, type QemuMachine } from './command-line.ts';
+import { describeExit, type Exit } from './exit-words.ts';
 import { inspectQemu } from './inspect.ts';
 import { loadState, saveState } from './migration.ts';
 import { QmpClient, tryConnect } from './qmp.ts';
@@ -34,11 +35,6 @@ interface Launched {
   running: RunningVmm;
   qmp: QmpClient;
   exit: Promise<Exit>;
-}
-
-interface Exit {
-  code: number | null;
-  signal: NodeJS.Signals | null;
 }
 
 export interface QemuOptions {
@@ -136,11 +132,6 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
     },
   };
 }
-
-const describeExit = ({ code, signal }: Exit): string =>
-  signal === null
-    ? `exit code ${code ?? '?'}`
-    : `ended by ${signal} (somebody's, or the kernel's for want of memory)`;
 
 /** The news of a process's end comes a little after the end itself; null where it doesn't. */
 async function soon(exit: Promise<Exit>): Promise<Exit | null> {
