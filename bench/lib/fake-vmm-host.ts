@@ -14,9 +14,10 @@ import { createVmRecords } from '../../packages/host/src/journal/vm-records.ts';
 import { createHostMetrics } from '../../packages/host/src/metrics/host-metrics.ts';
 import { makeTestMachine } from '../../packages/host/src/vms/test-machine.ts';
 import { vmPaths } from '../../packages/host/src/vms/vm-paths.ts';
+import { createWatchdog } from '../../packages/host/src/vms/watchdog.ts';
 
 /**
- * `node fake-vmm-host.ts '{"config": …, "memMiB": …}'`: the host daemon's API on <runDir>/host.sock. Lives of VMs, HTTP and the
+ * `node fake-vmm-host.ts '{"config": …, "memMiB": …}'`: the host daemon's API on <runDir>/host.sock. Lives of VMs, HTTP, watchdog and the
  * journal in <stateDir>/host.db are the real ones; VMMs, guests and network are fakes in this process, so they end with
  * it. `memMiB`: what the machine seems to have. Prints `up` once it serves; ends in order at SIGTERM.
  */
@@ -62,12 +63,18 @@ const server = createHostServer({
   },
   checkPeer: () => undefined,
 });
+const watchdog = createWatchdog({
+  ...{ config, vms: () => vms.living(), suspects: () => new Set() },
+  ...{ slowness: () => Promise.resolve(1), log: () => undefined },
+});
 const socketPath = join(config.runDir, 'host.sock');
 await rm(socketPath, { force: true });
 await server.listen({ path: socketPath });
+watchdog.start();
 process.stdout.write('up\n');
 await once(process, 'SIGTERM');
 await server.close();
+await watchdog.stop();
 await vms.release();
 await agents.close();
 database.close();

@@ -409,4 +409,13 @@ describe('what names the finding', () => {
     const evidence = evidenceOf('browser', { ...withService('browser'), health: fault('deadline_exceeded') });
     expect(judge(evidence, at).checks.find(({ name }) => name === 'browser')?.cause).toBe('browser_dead');
   });
+
+  test.each(['display', 'browser'] as const)('systemd knows of a dead %s before the next probe', (name) => {
+    const unit = { name: `hearth-${name}.service`, load: 'masked', state: 'inactive/dead', restarts: 0 };
+    const evidence = evidenceOf('browser', withReport({ units: [unit] }, 'browser'));
+    expect(judge(evidence, at).finding).toMatchObject({
+      cause: `${name}_dead`,
+      detail: `hearth-${name}.service is inactive/dead (masked)`,
+    });
+  });
 });

@@ -313,6 +313,8 @@ export class LiveVm {
   async #finishEnding(state: 'failed' | 'deleting' | 'hibernated'): Promise<void> {
     try {
       await this.#run.adopt();
+      const { address, failure, finding } = this.record;
+      if (address !== null && failure !== null && finding === null) await this.health.explainFailure();
       if (state === 'deleting') await this.destroy();
       else await this.#teardown(state === 'hibernated');
     } catch (error) {

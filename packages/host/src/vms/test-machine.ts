@@ -89,11 +89,13 @@ export interface TestMachineOptions {
   config?: ConfigInput;
   /** A journal on a disk beside the one in memory, which is what it held at first. */
   durable?: { records: VmRecords; store: AddressStore };
+  /** What its daemons diagnose with; {@link testDiagnosis} where left out. */
+  diagnosis?: DiagnosisSource;
 }
 
 export async function makeTestMachine(
   folder: string,
-  { golden = true, config: input = {}, durable }: TestMachineOptions = {},
+  { golden = true, config: input = {}, durable, diagnosis }: TestMachineOptions = {},
 ): Promise<TestMachine> {
   const config = parseConfig(
     {
@@ -249,7 +251,7 @@ export async function makeTestMachine(
         forward: () => Promise.reject(new Error('nothing is forwarded here')),
         close: () => Promise.resolve(),
       },
-      diagnosis: testDiagnosis(),
+      diagnosis: diagnosis ?? testDiagnosis(),
       goldens: {
         find: () => living(() => (golden ? { manifest: snapshot } : null)),
         reject: () => undefined,

@@ -17,6 +17,7 @@ export interface VmHealthOptions {
 export class VmHealth {
   readonly #options: VmHealthOptions;
   readonly #ended = new AbortController();
+  #explaining: Promise<void> = Promise.resolve();
 
   constructor(options: VmHealthOptions) {
     this.#options = options;
@@ -65,6 +66,21 @@ export class VmHealth {
 
   /** While all of it is still there: what it failed of, kept with it. */
   async explainFailure(): Promise<void> {
+    this.#explaining = this.#explain();
+    await this.#explaining;
+  }
+
+  /** Resolves once a failure that is being looked into was explained. */
+  async explained(): Promise<void> {
+    await this.#explaining;
+  }
+
+  /** Nobody needs a diagnosis any more. */
+  end(): void {
+    this.#ended.abort();
+  }
+
+  async #explain(): Promise<void> {
     const { cell, log } = this.#options;
     const { signal } = this.#ended;
     try {
@@ -75,11 +91,6 @@ export class VmHealth {
     } catch (error) {
       if (!signal.aborted) log('a VM was not diagnosed', { error: String(error) });
     }
-  }
-
-  /** Nobody needs a diagnosis any more. */
-  end(): void {
-    this.#ended.abort();
   }
 
   async #keep(why: Why): Promise<void> {

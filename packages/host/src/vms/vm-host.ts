@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import {
   HearthError,
+  withAbort,
   type HostCreateVm,
   type HostRestartVm,
   type HostResumeVm,
@@ -108,6 +109,8 @@ export class VmHost {
    */
   async why(id: VmId, { stored }: { stored: boolean }, signal: AbortSignal): Promise<Why> {
     const vm = this.#vms.get(id);
+    // A VM fails at once; what it failed of is found a little later.
+    if (vm !== undefined) await withAbort(vm.health.explained(), signal);
     const kept = await this.#deps.diagnosis.find(id);
     const gaveUp = vm === undefined || vm.record.state === 'failed' || vm.record.finding !== null;
     if (kept !== null && (stored || (gaveUp && vm?.record.state !== 'ready'))) return kept;

@@ -1,11 +1,11 @@
 import { agentThat, vmGivenUp } from './awaits.ts';
 import type { Fault } from './fault.ts';
+import { inTurn } from './guest-lines.ts';
 
 /** The guest's own network. What cuts it off can't be undone from outside. */
 
 const CARD = 'eth0';
 const OTHER_MAC = '02:48:c0:ff:ee:01';
-const driver = (name: string): string => `/sys/bus/virtio/drivers/${name}`;
 
 export const guestNetworkFaults: readonly Fault[] = [
   {
@@ -46,11 +46,11 @@ export const guestNetworkFaults: readonly Fault[] = [
   },
   {
     name: 'guest_interface_missing',
-    title: 'the driver lets go of the guest’s card',
+    title: 'the guest’s card is moved into another namespace',
     kind: 'cli',
     expects: 'guest_interface_missing',
-    inject: (room) =>
-      room.leave(`basename "$(ls -d ${driver('virtio_net')}/virtio*)" > ${driver('virtio_net')}/unbind`),
+    // QEMU 7.2 dies of a segmentation fault where the driver lets go of a card that came from a snapshot.
+    inject: (room) => room.leave(inTurn('ip netns add elsewhere', `ip link set ${CARD} netns elsewhere`)),
     awaits: agentThat('silent'),
     undo: null,
     spoils: true,
