@@ -35,3 +35,10 @@ test('the environment overrides the file', () => {
 test('F12: a default below the minimum of its kind is refused', () => {
   expect(() => parseConfig({ vms: { browser: { memMiB: 768 } } }, {})).toThrow(/vms\.browser\.memMiB/);
 });
+
+test('arguments of a kernel that golden snapshots never boot are refused with both keys', () => {
+  const vms = { kernelArguments: ['mitigations=off'] };
+  expect(() => parseConfig({ vms }, {})).toThrow(/vms\.kernelArguments: .*vms\.snapshots\.golden/);
+  const config = parseConfig({ vms: { ...vms, snapshots: { golden: false } } }, {});
+  expect(config.vms.kernelArguments).toEqual(vms.kernelArguments);
+});

@@ -108,7 +108,7 @@ export const configSchema = z.strictObject({
       reserveDiskMiB: z.int().min(0).default(1024),
       /** CPUs that all VMs together may be promised, as a multiple of the machine's. */
       cpuOvercommit: z.number().min(1).max(1000).default(16),
-      /** Further arguments of every guest's kernel. */
+      /** Further arguments of every guest's kernel, from its next boot on. */
       kernelArguments: z
         .array(z.string().regex(/^[\x21-\x7e]{1,200}$/, 'expected one word'))
         .max(32)
@@ -125,7 +125,7 @@ export const configSchema = z.strictObject({
         .prefault({}),
       snapshots: z
         .strictObject({
-          /** Make a golden snapshot of each kind in its default size, and start new VMs from it. */
+          /** Make a golden snapshot of each kind in its default size, and start new VMs from it. Not together with `vms.kernelArguments`. */
           golden: z.boolean().default(true),
         })
         .prefault({}),
@@ -313,6 +313,11 @@ function checkConsistency({ network, vms }: Config): void {
   ) {
     fail('network.transitSubnet', 'overlaps network.subnet');
   }
+  if (vms.kernelArguments.length > 0 && vms.snapshots.golden)
+    fail(
+      'vms.kernelArguments',
+      'VMs that start from golden snapshots boot no kernel: set vms.snapshots.golden to false as well',
+    );
   for (const kind of ['cli', 'browser'] as const) {
     if (vms[kind].memMiB < vms[kind].minMemMiB)
       fail(`vms.${kind}.memMiB`, `is below vms.${kind}.minMemMiB (${vms[kind].minMemMiB})`);

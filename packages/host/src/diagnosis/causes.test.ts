@@ -335,6 +335,14 @@ describe('what names the finding', () => {
     expect(judge(evidence, at)).toMatchObject({ verdict: 'not_running', finding: null });
   });
 
+  test.each(Object.entries(faults))('whose disk is kept fails as any other: %s', (name, planted) => {
+    const cause = name as WhyCause;
+    const { record = recordOf(kindOf(cause)) } = planted;
+    const judged = (state: 'failed' | 'hibernated') =>
+      judge(evidenceOf(kindOf(cause), { ...planted, record: { ...record, state }, trigger: 'failed' }), at);
+    expect(judged('hibernated').finding?.cause).toBe(judged('failed').finding?.cause);
+  });
+
   test.each([
     ['kernel_panic', 'kernel_panic'],
     ['vmm_failed', 'vmm_killed'],

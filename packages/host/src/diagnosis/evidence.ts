@@ -64,6 +64,10 @@ export interface Evidence {
 export const guestAnswers = ({ ping, report, health }: Evidence): boolean =>
   valueOf(ping) !== undefined || valueOf(report) !== undefined || valueOf(health) !== undefined;
 
-/** It has what a VM holds while it is up; one that failed holds it until its things were given back. */
+/** It has what a VM holds while it is up; one that failed or falls asleep holds it until its things were given back. */
 export const holdsThings = ({ record: { state, address } }: Pick<Evidence, 'record'>): boolean =>
-  address !== null && state !== 'gone' && state !== 'hibernated';
+  address !== null && state !== 'gone';
+
+/** Nobody waits for it any more; where its disk is kept it is hibernated, else failed. */
+export const isGivenUp = ({ record, trigger }: Pick<Evidence, 'record' | 'trigger'>): boolean =>
+  record.state === 'failed' || trigger === 'failed';

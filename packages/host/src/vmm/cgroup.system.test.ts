@@ -35,3 +35,17 @@ test('a process is inside its limits from its first instruction, and the groups 
   await cgroups.close();
   expect(existsSync(folder)).toBe(false);
 });
+
+test('F19: what still runs in a group ends with it', async () => {
+  const cgroups = await openCgroups(tree, () => undefined);
+  const { wrapper } = await cgroups.create('vm-c', { memMiB: 64, cpus: 1 });
+  const [command, ...args] = [...wrapper, 'sleep', '60'];
+  const child = spawn(command, args, { stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  const procs = `/sys/fs/cgroup/${cgroups.version === 'v2' ? '' : 'pids/'}${tree}/vm-c/cgroup.procs`;
+  await expect.poll(() => readFileSync(procs, 'utf8').trim()).toBe(String(child.pid));
+  await cgroups.remove('vm-c');
+  expect(await ended).toEqual([null, 'SIGKILL']);
+  expect(await cgroups.list()).toEqual([]);
+  await cgroups.close();
+});

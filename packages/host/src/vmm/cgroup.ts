@@ -76,10 +76,22 @@ async function removeFolders(folders: string[]): Promise<void> {
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code;
         if (code === 'ENOENT') break;
-        // A process that just ended still counts for a moment.
         if (code !== 'EBUSY') throw error;
+        // What runs in it is of a VM that is given up; a process that just ended still counts for a moment.
+        await killMembers(folder);
         await pause(20, progress.signal);
       }
+    }
+  }
+}
+
+async function killMembers(folder: string): Promise<void> {
+  const text = await readFile(`${folder}/cgroup.procs`, 'utf8').catch(() => '');
+  for (const pid of text.split('\n').filter((line) => line !== '')) {
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
 }

@@ -107,6 +107,6 @@ export interface Vmm {
     progress: Progress,
     onSpawned: (process: ProcessIdentity) => void,
   ): Promise<RunningVmm>;
-  /** Takes up a process that an earlier daemon started; null where it is dead. */
+  /** Takes up a process that an earlier daemon started; null where it is dead, and then nothing of it is left. */
   adopt(spec: VmmSpec, process: ProcessIdentity | null, progress: Progress): Promise<RunningVmm | null>;
 }

@@ -104,7 +104,8 @@ export class VmRun {
     const { cell, paths, deps } = this.#options;
     const { address, vmm } = cell.record;
     if (address === null) return false;
-    const spec = vmmSpec(cell.record, address, await this.#manifest(), paths);
+    const { kernelArguments } = deps.config.vms;
+    const spec = vmmSpec(cell.record, address, await this.#manifest(), paths, kernelArguments);
     const progress = this.progress('taking up the VMM', SETUP_TIMEOUT_MS);
     this.#running = await (await deps.vmm()).adopt(spec, vmm, progress);
     if (this.#running === null) return false;
@@ -217,7 +218,7 @@ export class VmRun {
     try {
       this.#running = await startVmm({
         ...{ way, paths, vmm: await deps.vmm(), progress: deadline },
-        spec: vmmSpec(cell.record, address, manifest, paths),
+        spec: vmmSpec(cell.record, address, manifest, paths, deps.config.vms.kernelArguments),
         onSpawned: (process) => cell.change({ vmm: process }),
       });
     } catch (error) {

@@ -9,6 +9,7 @@ export function vmmSpec(
   address: Address,
   manifest: ImageManifest,
   paths: VmPaths,
+  furtherKernelArguments: readonly string[],
 ): VmmSpec {
   const layer = (role: 'base' | 'agent'): string => {
     const found = manifest.layers.find((candidate) => candidate.role === role);
@@ -31,6 +32,7 @@ export function vmmSpec(
       `systemd.hostname=${address.hostname}`,
       `hearth.kind=${record.kind}`,
       `hearth.vm=${record.id}`,
+      ...furtherKernelArguments,
     ],
     drives: [
       { id: 'base', path: layer('base'), readOnly: true },

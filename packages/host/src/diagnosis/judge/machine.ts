@@ -1,4 +1,4 @@
-import { errorOf, holdsThings, valueOf, type Evidence } from '../evidence.ts';
+import { errorOf, holdsThings, isGivenUp, valueOf, type Evidence } from '../evidence.ts';
 import { broken, notHad, ok, skipped, unknown, type Judge } from './judgement.ts';
 
 /** Below this the host's disk counts as full: QEMU, its journal and the consoles have no room left. */
@@ -12,7 +12,7 @@ export const judgeRecord: Judge<'record'> = (evidence) => {
   const seen = [`${state}, version ${version}, came from ${origin ?? 'nothing yet'}`];
   if (failure === null) return ok(`The host has it as ${state}`, seen);
   seen.push(`${failure.code}: ${failure.detail}`);
-  return state === 'failed' && !ranOnce(evidence)
+  return isGivenUp(evidence) && !ranOnce(evidence)
     ? broken('never_started', `${failure.title}: ${failure.detail}`, seen)
     : ok(`The host has it as ${state}: ${failure.title}`, seen);
 };
@@ -42,12 +42,13 @@ export const judgeProcess: Judge<'process'> = (evidence) => {
   return ok('Its process runs', [seen]);
 };
 
-export const judgeDisk: Judge<'disk'> = ({ record, upperIsThere, freeMiB, stateDir, lastFault }) => {
+export const judgeDisk: Judge<'disk'> = (evidence) => {
+  const { record, upperIsThere, freeMiB, stateDir, lastFault } = evidence;
   const free = valueOf(freeMiB);
   const seen = free === undefined ? [] : [`${free} MiB free below ${stateDir}`];
   if (valueOf(upperIsThere) === false) return broken('upper_disk_missing', 'Its file is not there', seen);
   const told = [record.failure, lastFault].find((fault) => fault?.code === 'disk_full');
-  if (record.state === 'failed' && told != null)
+  if (isGivenUp(evidence) && told != null)
     return broken('host_disk_full', told.detail, [...seen, told.detail]);
   if (free !== undefined && free < FULL_BELOW_MIB)
     return broken('host_disk_full', `${free} MiB are free below ${stateDir}`, seen);

@@ -7,7 +7,7 @@ import {
   type WhyCause,
   type WhyCheck,
 } from '@hearth/contract';
-import { valueOf, type Evidence } from '../evidence.ts';
+import { isGivenUp, valueOf, type Evidence } from '../evidence.ts';
 
 /** These keep the network from a VM; what is only wrong beside them is told, and doesn't name the finding. */
 const cutOff: readonly WhyCause[] = [
@@ -120,9 +120,9 @@ const causeOfFailure: Partial<Record<ErrorCode, WhyCause>> = {
 
 /** A VM that failed always has a finding: where no check is broken, its failure marks the one that it is about. */
 export function markFailure(checks: readonly WhyCheck[], evidence: Evidence): WhyCheck[] {
-  const { failure, state } = evidence.record;
+  const { failure } = evidence.record;
   const fault = failure ?? evidence.lastFault;
-  if (checks.some(isBroken) || (state !== 'failed' && evidence.trigger !== 'failed')) return [...checks];
+  if (checks.some(isBroken) || !isGivenUp(evidence)) return [...checks];
   const cause = (fault === null ? undefined : causeOfFailure[fault.code]) ?? 'never_started';
   const detail = fault === null ? 'Nothing is known of its failure' : fault.detail;
   return checks.map((check) =>

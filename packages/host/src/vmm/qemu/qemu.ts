@@ -127,7 +127,11 @@ export function createQemu({ machine, cgroups, binary = 'qemu-system-x86_64' }: 
     start: async (spec, progress, onSpawned) => (await launch(spec, null, progress, onSpawned)).running,
     adopt: async (spec, recorded, progress) => {
       const identity = recorded ?? (await readPidFile(spec.pidPath));
-      if (identity === null || !(await isAlive(identity))) return null;
+      if (identity === null || !(await isAlive(identity))) {
+        // The daemon before us may have died between the end of the VMM and this.
+        await cgroups.remove(spec.vmId);
+        return null;
+      }
       return (await attach(spec, identity, progress, { cgroups, vmmUser })).running;
     },
   };
