@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { json as readJson } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   createdTokenSchema,
   hostVmSchema,
@@ -17,6 +18,9 @@ import { pursue, VM_SETTLE_MS } from './operations.ts';
 
 const RUN_SETTLE_MS = 240_000;
 const TRACES_TIMEOUT_MS = 20_000;
+/** The controller compares its records with the host's every 30 s. */
+const AGREEMENT_TIMEOUT_MS = 45_000;
+const AGREEMENT_POLL_MS = 1000;
 const BOOT_ID = ['cat', '/proc/sys/kernel/random/boot_id'];
 
 /** A VM that nothing is done to: it must live on through all that happens. */
@@ -70,8 +74,18 @@ export interface TruthOptions {
   credentialVersion: number;
 }
 
-/** What is said and isn't so, in words. Nothing may be under way. */
+/** What is said and isn't so, in words, once controller and host had the time to agree. Nothing may be under way. */
 export async function findLies(options: TruthOptions): Promise<string[]> {
+  const endMs = performance.now() + AGREEMENT_TIMEOUT_MS;
+  let lies = await findLiesNow(options);
+  while (lies.length > 0 && performance.now() < endMs) {
+    await pause(AGREEMENT_POLL_MS);
+    lies = await findLiesNow(options);
+  }
+  return lies;
+}
+
+async function findLiesNow(options: TruthOptions): Promise<string[]> {
   const { lab, api, bystander, accepted, credentialVersion } = options;
   const lies: string[] = [];
   const vms = await api.vms();
