@@ -285,14 +285,14 @@ test('a disk that is full while a VM is saved: the VM goes on as it was, and not
 
 test('a VM that nobody uses falls asleep by the policy', async () => {
   const own = await makeLab({
-    vms: { snapshots: { golden: true }, hibernate: { afterIdleMinutes: 1, deleteAfterDays: 0 } },
+    vms: { snapshots: { golden: true }, hibernate: { afterIdleMinutes: 0.2, deleteAfterDays: 0 } },
   });
   try {
     await own.up();
     await waitForGoldens(own, ['cli']);
     const vm = await createVm(own);
     expect(await inVm(own, vm, 'hostname')).toBe(`${vm.id}\n`);
-    const asleep = await settled(own, vm, ['hibernated'], 240_000);
+    const asleep = await settled(own, vm, ['hibernated'], 120_000);
     expect(asleep.deletesAt, 'never').toBeNull();
     expect(await vmmPids(own.config)).toEqual([]);
   } finally {

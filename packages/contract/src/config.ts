@@ -141,8 +141,8 @@ export const configSchema = z.strictObject({
         .prefault({}),
       hibernate: z
         .strictObject({
-          /** Minutes without use after which a CLI VM is hibernated; 0: never. */
-          afterIdleMinutes: z.int().min(0).default(30),
+          /** Minutes without use, parts of one too, after which a CLI VM is hibernated; 0: never. */
+          afterIdleMinutes: z.number().min(0).default(30),
           /** Days after which a hibernated VM is deleted; 0: never. */
           deleteAfterDays: z.int().min(0).default(14),
         })

@@ -7,7 +7,8 @@ import type { HandOver } from '../vms/hand-over.ts';
 import type { VmBook } from '../vms/vm-book.ts';
 import { coalesce } from './coalesce.ts';
 
-const PERIOD_MS = 60_000;
+const MINUTE_MS = 60_000;
+const MIN_PERIOD_MS = 1000;
 /** A VM that could not be hibernated is left alone for this time. */
 const RETRY_MS = 30 * 60_000;
 const REQUEST_ID = 'hibernate';
@@ -92,7 +93,10 @@ export function createHibernateWorker(deps: HibernateDeps): HibernateWorker {
     ...runs,
     start: () => {
       void runs.run();
-      const timer = setInterval(() => void runs.run(), PERIOD_MS);
+      // Nobody waits twice as long as the policy says.
+      const shortMs = policy.afterIdleMinutes === 0 ? MINUTE_MS : policy.afterIdleMinutes * MINUTE_MS;
+      const periodMs = Math.max(MIN_PERIOD_MS, Math.min(MINUTE_MS, shortMs));
+      const timer = setInterval(() => void runs.run(), periodMs);
       timer.unref();
       signal.addEventListener('abort', () => clearInterval(timer), { once: true });
     },
