@@ -1,25 +1,9 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { main } from './program.ts';
+import { say } from './test-answers.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();
 });
-
-async function say(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-  const code = await main(words);
-  vi.restoreAllMocks();
-  return { code, out, err };
-}
 
 test.each([
   [['vmm'], 'Did you mean vm?'],

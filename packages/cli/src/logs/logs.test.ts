@@ -2,7 +2,7 @@ import { appendFile, chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { main } from '../program.ts';
+import { say as sayLine } from '../test-answers.ts';
 import { consoleSource, daemonSource } from './log-sources.ts';
 import type { LogEntry } from './log-entry.ts';
 import { MAX_LINE_CHARACTERS, readLines } from './read-lines.ts';
@@ -47,21 +47,7 @@ async function writeConsole(vm: string, pieces: [second: number, text: string][]
 const guestLine = (fields: object): string =>
   `[   12.345678] hearth-agent[77]: ${JSON.stringify({ time: '1999-01-01T00:00:00.000Z', level: 'info', part: 'guest', ...fields })}\r\n`;
 
-async function say(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-  const code = await main(['logs', '--config', config, ...words]);
-  vi.restoreAllMocks();
-  return { code, out, err };
-}
+const say = (...words: string[]) => sayLine('logs', '--config', config, ...words);
 const messagesOf = (out: string): string[] =>
   out
     .split('\n')

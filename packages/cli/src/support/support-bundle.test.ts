@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { main } from '../program.ts';
+import { say as sayLine } from '../test-answers.ts';
 import { plantedSecrets } from './test-secrets.ts';
 
 const VM = 'vm-000000000001';
@@ -54,21 +54,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function say(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-  const code = await main(['support-bundle', '--config', config, ...words]);
-  vi.restoreAllMocks();
-  return { code, out, err };
-}
+const say = (...words: string[]) => sayLine('support-bundle', '--config', config, ...words);
 
 /** Name and text of each file of the bundle. */
 async function unpack(file: string): Promise<Map<string, string>> {

@@ -5,7 +5,7 @@ import { openFaultRoom } from './fault-room.ts';
 import { formatHead, formatList, formatTrial, formatVerdict } from './trial-table.ts';
 import { makeTrials, type Trial } from './trials.ts';
 
-const USAGE = 'node main.ts [--only NAME…] [--list] [--json]\n';
+const USAGE = 'usage: hearth lab faults [--only NAME…] [--list] [--json]\n';
 
 function readOptions(args: string[]): { only: string[]; list: boolean; json: boolean } {
   const { values, positionals } = parseArgs({
