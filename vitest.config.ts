@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 /** Tier T0 and T1 that need neither root nor a VM; the other tiers are in e2e/ and run by `./hearth test`. */
 export default defineConfig({
   test: {
+    // Many tests wait for processes, sockets and timers: more of them than cores. (The other tiers run one file at a time.)
+    maxWorkers: 3,
     projects: [
       {
         test: {

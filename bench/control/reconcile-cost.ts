@@ -20,8 +20,11 @@ export async function measureReconcile(vms: number): Promise<Figure[]> {
       controller: { maxVmsPerUser: vms, rateLimit: { max: 1_000_000 } },
     });
     const token = await site.token('bench', 'admin');
-    for (let count = 0; count < vms; count++)
-      await site.call(token, 'POST', '/api/vms', { body: { kind: 'cli' } });
+    for (let count = 0; count < vms; count++) {
+      const answer = await site.call(token, 'POST', '/api/vms', { body: { kind: 'cli' } });
+      const text = await answer.text();
+      if (answer.status >= 300) throw new Error(`POST /api/vms: ${answer.status} ${text}`);
+    }
     await until(
       'all VMs to be ready',
       async () => {

@@ -151,14 +151,18 @@ export function createMachines(script: FakeHostScript): Machines {
   const identities = new Map<VmId, Pick<Address, 'hostname' | 'machineId'>>();
   const nextAddress = (id: VmId): Address => {
     addresses += 1;
-    const low = addresses.toString(16).padStart(2, '0');
-    const identity = identities.get(id) ?? { hostname: `vm-${addresses}`, machineId: low.repeat(16) };
+    const [third, fourth] = [100 + (addresses >> 8), addresses & 0xff];
+    const hex = [third, fourth].map((part) => part.toString(16).padStart(2, '0'));
+    const identity = identities.get(id) ?? {
+      hostname: `vm-${addresses}`,
+      machineId: addresses.toString(16).padStart(32, '0'),
+    };
     identities.set(id, identity);
     return {
       ...identity,
-      ip: `192.168.100.${addresses}`,
-      mac: `02:48:c0:a8:64:${low}`,
-      tap: `hth-${low}`,
+      ip: `192.168.${third}.${fourth}`,
+      mac: `02:48:c0:a8:${hex.join(':')}`,
+      tap: `tapc0a8${hex.join('')}`,
     };
   };
   const writeConsole = (id: VmId, text: string): void => {
