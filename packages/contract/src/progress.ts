@@ -18,6 +18,8 @@ export interface Progress {
   throwIfAborted(): void;
   /** A part of this operation with a shorter deadline and the same parent signal. */
   child(what: string, timeoutMs: number): Progress;
+  /** The operation is over: nobody waits for its deadline. Owed only where there are very many of them. */
+  end(): void;
 }
 
 export interface ProgressOptions {
@@ -30,15 +32,16 @@ export interface ProgressOptions {
 }
 
 /** A function of its own: its timer lives as long as the deadline, and must not keep alive what the operation worked on. */
-function abortAfter(own: AbortController, timeoutMs: number, what: string): void {
+function abortAfter(own: AbortController, timeoutMs: number, what: string): () => void {
   // setTimeout takes 31 bits; a longer deadline is none.
-  if (timeoutMs >= 2 ** 31) return;
+  if (timeoutMs >= 2 ** 31) return () => undefined;
   const timer = setTimeout(() => {
     own.abort(
       new HearthError('deadline_exceeded', `${what} did not end within ${(timeoutMs / 1000).toFixed(1)} s`),
     );
   }, timeoutMs);
   keepNothingAlive(timer);
+  return () => clearTimeout(timer);
 }
 
 /** Starts an operation. Its timer doesn't keep the process alive. */
@@ -51,13 +54,14 @@ export function startProgress({
 }: ProgressOptions): Progress {
   const deadlineMs = now() + timeoutMs;
   const own = new AbortController();
-  abortAfter(own, timeoutMs, what);
+  const forget = abortAfter(own, timeoutMs, what);
   const merged = signal === undefined ? own.signal : AbortSignal.any([own.signal, signal]);
   const write: Log = log ?? (() => undefined);
   return {
     signal: merged,
     deadlineMs,
     log: write,
+    end: forget,
     remainingMs: () => Math.max(0, deadlineMs - now()),
     throwIfAborted: () => {
       if (merged.aborted) throw abortReason(merged);

@@ -17,7 +17,7 @@ import { observeStarts } from './vm-starts.ts';
 
 const HOST_TIMEOUT_MS = 5000;
 /** The plugin's 10 ms would wake an idle daemon a hundred times a second. */
-const LOOP_SAMPLE_MS = 100;
+const LOOP_SAMPLE_MS = 1000;
 /** From a warm VM that is taken to a cold boot under emulation. */
 const BOOT_SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300];
 const REQUEST_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -24,9 +24,14 @@ export async function pingDatabase(db: Database): Promise<void> {
   await sql`select 1`.execute(db);
 }
 
+/** More texts than we have; those with a list of values have one for each length of it. */
+const MAX_STATEMENTS = 500;
+
 function openSqlite(file: string): SqliteDatabase {
   return named(file, () => {
     const database = new Sqlite(file);
+    // To prepare a statement takes longer than to run it.
+    const prepared = new Map<string, SqliteStatement>();
     database.pragma('journal_mode = WAL');
     // Record before effect: a commit must outlive a power cut.
     database.pragma('synchronous = FULL');
@@ -34,19 +39,32 @@ function openSqlite(file: string): SqliteDatabase {
     database.pragma('busy_timeout = 5000');
     return {
       close: () => {
+        prepared.clear();
         database.close();
       },
-      prepare: (text) => named(file, () => wrapStatement(file, database.prepare(text))),
+      prepare: (text) => {
+        const known = prepared.get(text);
+        if (known !== undefined) return known;
+        if (prepared.size >= MAX_STATEMENTS) prepared.clear();
+        const statement = named(file, () => wrapStatement(file, database, database.prepare(text)));
+        prepared.set(text, statement);
+        return statement;
+      },
     };
   });
 }
 
-function wrapStatement(file: string, statement: Sqlite.Statement): SqliteStatement {
+function wrapStatement(
+  file: string,
+  database: Sqlite.Database,
+  statement: Sqlite.Statement,
+): SqliteStatement {
   return {
     reader: statement.reader,
     all: (parameters) => named(file, () => statement.all(parameters)),
     run: (parameters) => named(file, () => statement.run(parameters)),
-    iterate: (parameters) => named(file, () => statement.iterate(parameters)),
+    // It is busy until its reader is done: nobody else may be given the same one.
+    iterate: (parameters) => named(file, () => database.prepare(statement.source).iterate(parameters)),
   };
 }
 

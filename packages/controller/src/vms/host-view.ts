@@ -10,8 +10,11 @@ import type { VmBook } from './vm-book.ts';
 export interface HostView {
   /** Takes in an event or an answer. Gives the newest record; null where there is none. */
   take(seen: HostVm): Promise<VmRecord | null>;
-  /** Takes in what was just asked for: it also counts where that very view is known already. */
-  takeAsked(seen: HostVm): Promise<VmRecord | null>;
+  /**
+   * Takes in what was just asked for: it also counts where that very view is known already.
+   * @param listed its record as it was just read, which spares another look at the store where nothing differs
+   */
+  takeAsked(seen: HostVm, listed?: VmRecord): Promise<VmRecord | null>;
   /** The VM begins anew on the host, and the host to count; without an id: all of them, after a restart of the host. */
   forget(id?: VmId): void;
   /** Runs a hibernation: meanwhile that the VM is ready says nothing. */
@@ -45,7 +48,14 @@ export function createHostView({ book, world, deleteAfterDays, onSeen }: HostVie
 
   return {
     take: (seen) => (seen.version > known(seen) ? apply(seen) : book.store.get(seen.id)),
-    takeAsked: (seen) => (seen.version >= known(seen) ? apply(seen) : book.store.get(seen.id)),
+    takeAsked: async (seen, listed) => {
+      if (seen.version < known(seen)) return book.store.get(seen.id);
+      const isNews = seen.version > known(seen);
+      if (isNews || listed === undefined || observe(listed, seen, world.now(), deleteAfterDays) !== null)
+        return apply(seen);
+      onSeen(seen);
+      return listed;
+    },
     forget: (id) => (id === undefined ? versions.clear() : void versions.delete(id)),
     whileHibernating: async (id, act) => {
       hibernating.add(id);

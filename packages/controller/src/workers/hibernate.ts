@@ -49,7 +49,9 @@ export function createHibernateWorker(deps: HibernateDeps): HibernateWorker {
     const ready = await book.store.list({ states: ['ready'] });
     for (const id of retryAtMs.keys()) if (!ready.some((vm) => vm.id === id)) retryAtMs.delete(id);
     // One at a time: each one writes as much as the VM has memory.
-    for (const { id } of ready) {
+    for (const listed of ready) {
+      const { id } = listed;
+      if (!emptying() && !isIdle(listed, policy.afterIdleMinutes, world.now())) continue;
       // It may have been used while others were hibernated.
       const vm = await book.store.get(id);
       const now = world.now();

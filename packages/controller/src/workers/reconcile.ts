@@ -53,13 +53,15 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
 
   const observeOne = async (seen: HostVm): Promise<void> => judge(seen, await view.take(seen));
   /** What was asked for counts even if it is known: a record may have moved on by a call that then broke. */
-  const observeAsked = async (seen: HostVm): Promise<void> => {
+  const observeAsked = async (seen: HostVm, listed?: VmRecord): Promise<void> => {
     // While a call is under way, its outcome decides.
-    judge(seen, handOver.busy(seen.id) ? await view.take(seen) : await view.takeAsked(seen));
+    judge(seen, handOver.busy(seen.id) ? await view.take(seen) : await view.takeAsked(seen, listed));
   };
 
   /** The list may be older than a hand-over: ask again before a VM is called lost. */
-  const checkMissing = async (vm: VmRecord): Promise<void> => {
+  const checkMissing = async ({ id }: VmRecord): Promise<void> => {
+    const vm = await book.store.get(id);
+    if (vm === null || !livingStates.includes(vm.state)) return;
     const seen = await host.get(vm.id, { signal: call(`looking for ${vm.id}`) });
     if (seen !== null) {
       await observeAsked(seen);
@@ -70,11 +72,12 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
   };
 
   const compare = async (): Promise<void> => {
+    const living = await book.store.list({ states: livingStates });
+    const records = new Map(living.map((vm) => [vm.id, vm]));
     const seen = await host.list({ signal: call('listing the VMs of the host') });
-    for (const vm of seen) await observeAsked(vm);
+    for (const vm of seen) await observeAsked(vm, records.get(vm.id));
     const onHost = new Set(seen.map(({ id }) => id));
-    for (const vm of await book.store.list({ states: livingStates }))
-      if (!onHost.has(vm.id)) await checkMissing(vm);
+    for (const vm of living) if (!onHost.has(vm.id)) await checkMissing(vm);
     const waiting = await book.store.list({ states: ['requested'] });
     await Promise.all(waiting.filter(({ id }) => !handOver.busy(id)).map((vm) => handOver.giveAgain(vm)));
     for (const vm of await book.store.list({ states: ['deleting'] })) void handOver.remove(vm);

@@ -11,7 +11,7 @@ import {
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
 /** The plugin's 10 ms would wake an idle daemon a hundred times a second. */
-const LOOP_SAMPLE_MS = 100;
+const LOOP_SAMPLE_MS = 1000;
 const BYTES_PER_MIB = 1024 * 1024;
 const driftOutcomes = ['repaired', 'named', 'failed'] as const;
 

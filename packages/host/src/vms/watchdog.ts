@@ -47,12 +47,16 @@ export function createWatchdog({
 
   const answers = async (vm: LiveVm, timeoutMs: number): Promise<boolean> => {
     const what = `asking ${vm.record.id} whether it is awake`;
+    const progress = startProgress({ what, timeoutMs, signal: ended.signal });
     try {
-      await vm.health.ping(startProgress({ what, timeoutMs, signal: ended.signal }));
+      await vm.health.ping(progress);
       return true;
     } catch {
       // How long it has been silent counts, not one answer that did not come; what is wrong with it tells its diagnosis.
       return false;
+    } finally {
+      // Hundreds of deadlines that go by for nothing are most of what an idle daemon does.
+      progress.end();
     }
   };
 
