@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createdTokenSchema, vmListSchema, vmSchema, type ConfigInput, type Vm } from '@hearth/contract';
+import { daemonArgs } from '../../packages/cli/src/setup/places.ts';
 
 const repository = join(import.meta.dirname, '../..');
 /** Far more than 1,000 VMs of the default size need. */
@@ -45,13 +46,18 @@ export async function startFakeHearth(extra: ConfigInput = {}): Promise<FakeHear
   const env = { ...process.env, NODE_COMPILE_CACHE: join(repository, '.tools/compile-cache') };
   const host = spawn(
     process.execPath,
-    [join(repository, 'bench/lib/fake-vmm-host.ts'), JSON.stringify({ config, memMiB: MACHINE_MEM_MIB })],
+    [
+      ...daemonArgs,
+      join(repository, 'bench/lib/fake-vmm-host.ts'),
+      JSON.stringify({ config, memMiB: MACHINE_MEM_MIB }),
+    ],
     { stdio, env },
   );
   await firstLine(host, 'the host daemon');
   const controller = spawn(
     process.execPath,
     [
+      ...daemonArgs,
       join(repository, 'bench/runs/controller-process.ts'),
       join(folder, 'run/host.sock'),
       join(folder, 'hearth.db'),

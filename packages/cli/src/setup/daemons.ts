@@ -13,7 +13,7 @@ import { makeApi } from '../api/client.ts';
 import { controllerUrl } from '../config.ts';
 import type { StartDaemon, StartedDaemon } from '../exec/daemon.ts';
 import { logSize, parseLogLine, readLogSince } from './daemon-log.ts';
-import { nodeArgs, places, programs } from './places.ts';
+import { daemonArgs, places, programs } from './places.ts';
 import { identifyProcess, livingProcess, writePidFile } from './process-identity.ts';
 import type { Step } from './steps.ts';
 
@@ -109,7 +109,7 @@ function daemonStep({ start, signal, cwd, compileCache }: DaemonStepOptions, spe
       // A crash leaves these; whoever is named there is gone, as isDone has found.
       await rm(spec.pidFile, { force: true });
       const logStart = await logSize(spec.logPath);
-      const daemon = await start(process.execPath, [...nodeArgs, spec.program, ...spec.args()], {
+      const daemon = await start(process.execPath, [...daemonArgs, spec.program, ...spec.args()], {
         logPath: spec.logPath,
         env: { ...daemonEnvironment(compileCache), ...spec.env },
         cwd,
