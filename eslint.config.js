@@ -46,6 +46,7 @@ export default tseslint.config(
       '**/*.test.ts',
       'e2e/**',
       'bench/**',
+      'docs/**',
       'prove/**',
       'packages/testing/**',
     ],

@@ -191,7 +191,7 @@ test('F19: a host daemon that is killed takes up its VMs again; they never notic
     });
   await expect
     .poll(() => countTraces(lab.config), { timeout: 10_000 })
-    .toEqual({ ...noTraces, folders: expect.any(Number) });
+    .toEqual({ ...noTraces, folders: expect.any(Number) as number });
   expect((await lab.cli(['vm', 'exec', vm.id, '--', 'cat', 'kept.txt'])).stdout).toBe('kept\n');
   expect((await lab.cli(['vm', 'rm', vm.id])).exitCode).toBe(0);
   expect(await countTraces(lab.config)).toEqual(noTraces);
