@@ -49,8 +49,8 @@ export function observeStarts(
       if (!wasWarm) started({ kind, outcome: 'ready' });
       way({ kind, origin: wasWarm ? 'warm' : (origin ?? 'unknown'), phases: toReady });
     }
-    // One that was ready died later: its start had succeeded. A resumption that failed leaves it hibernated.
-    const failedToStart = (state === 'failed' && readyAt === null) || state === 'hibernated';
+    // One that was ready died later: its start had succeeded. Where its disk is kept it is hibernated then.
+    const failedToStart = readyAt === null && (state === 'failed' || state === 'hibernated');
     if (failedToStart && isNew(failedAt, before?.failedAt)) started({ kind, outcome: 'failed' });
   };
 }
