@@ -17,7 +17,7 @@ const MANY = 1000;
 const IDLE = 200;
 const SHOWS = 1000;
 const CREATES = 200;
-const IDLE_SECONDS = 120;
+const IDLE_SECONDS = 60;
 /** After a start or a load: garbage, caches, journals. */
 const QUIET_MS = 20_000;
 
@@ -114,7 +114,7 @@ async function measureIdle(): Promise<Figure[]> {
   const hearth = await startFakeHearth();
   try {
     await pause(QUIET_MS);
-    const [bare = Number.NaN] = await cpuPercent([hearth.hostPid], IDLE_SECONDS / 2);
+    const [bare = Number.NaN] = await cpuPercent([hearth.hostPid], IDLE_SECONDS);
     const real = Math.max(0, empty.host - bare);
     await hearth.fill(IDLE);
     await pause(QUIET_MS);

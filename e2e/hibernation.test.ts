@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { problemSchema, vmSchema, type Vm } from '@hearth/contract';
+import { problemSchema, vmListSchema, vmSchema, type Vm } from '@hearth/contract';
 import { countTraces, makeLab, noTraces, vmmPids, waitForGoldens, type HearthLab } from '@hearth/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { vmPaths } from '../packages/host/src/vms/vm-paths.ts';
 import {
   clockErrorMs,
@@ -28,6 +28,11 @@ let lab: HearthLab;
 beforeAll(async () => {
   lab = await openInstantLab();
 });
+// What one test left where it failed is not the next one's.
+afterEach(async () => {
+  const { vms } = vmListSchema.parse(await (await lab.fetch('/api/vms?all=true')).json());
+  if (vms.length > 0) await removeAll(lab, ...vms);
+});
 afterAll(() => lab.dispose());
 
 const hibernate = async (vm: Vm): Promise<Vm> => vmSchema.parse(await lab.json(['vm', 'hibernate', vm.id]));
@@ -38,7 +43,8 @@ const remove = (...vms: Vm[]): Promise<void> => removeAll(lab, ...vms);
 
 /** A process that counts in its memory alone, and a file that is on no disk. */
 async function startCounter(vm: Vm, secret: string): Promise<void> {
-  const script = `i=0; while :; do i=$((i+1)); echo $i > /dev/shm/count; sleep 0.2; done`;
+  // Renamed into place: whoever reads it never finds it empty.
+  const script = `i=0; while :; do i=$((i+1)); echo $i > /dev/shm/next; mv /dev/shm/next /dev/shm/count; sleep 0.2; done`;
   await inVm(
     lab,
     vm,
