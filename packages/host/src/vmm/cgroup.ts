@@ -86,7 +86,14 @@ async function removeFolders(folders: string[]): Promise<void> {
 }
 
 async function killMembers(folder: string): Promise<void> {
-  const text = await readFile(`${folder}/cgroup.procs`, 'utf8').catch(() => '');
+  let text: string;
+  try {
+    text = await readFile(`${folder}/cgroup.procs`, 'utf8');
+  } catch (error) {
+    // Gone meanwhile.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
   for (const pid of text.split('\n').filter((line) => line !== '')) {
     try {
       process.kill(Number(pid), 'SIGKILL');
